@@ -1,0 +1,1 @@
+"""Programs that turn a recording system's live stream into spike counts per presentation."""

@@ -1,0 +1,1 @@
+"""What all of XDream's programs share: messages, their encoding, and the peers' end of the conversation."""

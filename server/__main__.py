@@ -1,0 +1,5 @@
+"""`python -m server` is `xdream`."""
+
+from server.cli import main
+
+main()

@@ -1,0 +1,174 @@
+"""From a configuration to the parts of a session: evolutions, reference images, the session and its file."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from platform import platform, python_version
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from protocol.ids import stimulus_id
+from protocol.software import software
+from server import generators, optimizers
+from server.config import Config, ConfigError, parse_config
+from server.config_tables import Evolution as EvolutionTable
+from server.evolution import Evolution, References
+from server.pictures import to_png
+from server.restoring import restore
+from server.runs import Plan
+from server.scheduler import Schedule
+from server.scoring import RateScorer
+from server.session import Session, Settings
+from server.session_file import SessionFile
+
+SHIPPED_REFERENCES = Path(__file__).with_name("references")
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """All that an engine needs, and the file it writes."""
+
+    config: Config
+    session: Session
+    evolutions: list[Evolution]
+    file: SessionFile
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was asked for beside the configuration, and is kept with the session."""
+
+    seed: int | None = None
+    generations: int | None = None
+
+    def apply(self, config: Config) -> Config:
+        """Return the configuration as changed."""
+        return config.changed(self.seed, self.generations)
+
+
+def begin(config: Config, changes: Changes, path: Path, clock: Callable[[], float], **extra: str) -> Built:
+    """Build a new session and make its file; raise ConfigError or SessionFileError."""
+    written, config = config.text, changes.apply(config)
+    evolutions = build_evolutions(config)
+    session = build_session(config, f"{config.session.name}-{uuid4().hex[:8]}", evolutions)
+    facts = {
+        "session_id": session.session_id,
+        "config": written,
+        "changes": json.dumps(asdict(changes)),
+        "software": software(),
+        "python": f"{python_version()} on {platform()}",
+        **{name: version(name) for name in ("numpy", "torch", "pyzmq", "msgpack", "pillow")},
+    }
+    file = SessionFile.create(path, clock, facts | extra)
+    references = session.references
+    with file.transaction():
+        file.add_references(references, tuple(to_png(image) for image in references.images))
+        for evolution in evolutions:
+            file.add_evolution(evolution.number, evolution.name, evolution.facts)
+    return Built(config, session, evolutions, file)
+
+
+def resume(path: Path, clock: Callable[[], float], generations: int | None = None) -> Built:
+    """Build the session that a file holds, where it was left; raise SessionFileError or ConfigError."""
+    file = SessionFile(path, clock)
+    try:
+        facts = file.facts()
+        changes = Changes(**json.loads(facts["changes"]))
+        if generations is not None:
+            changes = replace(changes, generations=generations)
+            file.set_fact("changes", json.dumps(asdict(changes)))
+        config = changes.apply(parse_config(facts["config"], f"the configuration in {path}"))
+        evolutions = build_evolutions(config, file.references())
+        session = build_session(config, facts["session_id"], evolutions)
+        restore(session, evolutions, file.connection)
+    except BaseException:
+        file.close()
+        raise
+    return Built(config, session, evolutions, file)
+
+
+def build_session(config: Config, session_id: str, evolutions: list[Evolution]) -> Session:
+    """Return the session of a configuration, not begun."""
+    plans = [
+        Plan(n, table.name, tuple(table.channels), table.generations, table.max_attempts, table.share)
+        for n, table in enumerate(config.evolutions, 1)
+    ]
+    settings = Settings(
+        config.display_settings(),
+        config.acquisition_settings(),
+        config.display.images_per_trial,
+        config.display.trials_ahead,
+        software(),
+    )
+    return Session(session_id, plans, evolutions[0].references, settings)
+
+
+def build_evolutions(config: Config, references: References | None = None) -> list[Evolution]:
+    """Return the evolutions of a configuration, with these reference images or those it names."""
+    made = [_generator(table) for table in config.evolutions]
+    if references is None:
+        blank = made[0].render(np.zeros((1, *made[0].code_shape), np.float32))
+        references = load_references(config, (blank.shape[1], blank.shape[2]))
+    return [_evolution(config, n, made[n - 1], references) for n in range(1, len(made) + 1)]
+
+
+def load_references(config: Config, size_px: tuple[int, int]) -> References:
+    """Return the reference images that a configuration names, cropped and scaled to [height, width]."""
+    count = config.references.count
+    folder = Path(config.references.folder) if config.references.folder else SHIPPED_REFERENCES
+    if count and not folder.is_dir():
+        raise ConfigError(f"[references], folder: there is no folder {folder}.")
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES)[:count] if count else []
+    if len(files) < count:
+        raise ConfigError(f"[references], count: {folder} holds {len(files)} pictures, not {count}.")
+    images = [_load_picture(file, size_px) for file in files]
+    ids = np.array([stimulus_id(0, 0, place) for place in range(len(files))], np.int64)
+    stacked = np.stack(images) if images else np.zeros((0, *size_px, 3), np.uint8)
+    return References(ids, stacked, tuple(file.name for file in files))
+
+
+def _load_picture(file: Path, size_px: tuple[int, int]) -> Any:
+    try:
+        with Image.open(file) as picture:
+            fitted = ImageOps.fit(picture.convert("RGB"), size_px[::-1], Image.Resampling.LANCZOS)
+    except (OSError, UnidentifiedImageError) as error:
+        raise ConfigError(f"[references], folder: {file} cannot be read as a picture: {error}.") from error
+    return np.array(fitted, np.uint8)
+
+
+def _generator(table: EvolutionTable) -> generators.Generator:
+    try:
+        return generators.create(table.generator.name, **table.generator.parameters)
+    except generators.GeneratorError as error:
+        raise ConfigError(f"evolution {table.name!r}, [evolution.generator]: {error}") from error
+
+
+def _evolution(config: Config, number: int, generator: generators.Generator, references: References) -> Evolution:
+    table, seed = config.evolutions[number - 1], config.session.seed
+    given = table.optimizer.parameters
+    try:
+        optimizer = optimizers.create(table.optimizer.name, generator.code_shape, (seed, number), **given)
+    except optimizers.OptimizerError as error:
+        raise ConfigError(f"evolution {table.name!r}, [evolution.optimizer]: {error}") from error
+    facts = {
+        "optimizer": table.optimizer.model_dump(),
+        "generator": table.generator.model_dump() | {"weights_sha256": getattr(generator, "weights_sha256", "")},
+        "scorer": table.scorer.model_dump(),
+        "channels": table.channels,
+    }
+    schedule = Schedule(seed, number, table.repeats)
+    return Evolution(number, table.name, optimizer, generator, _scorer(config, table), schedule, references, facts)
+
+
+def _scorer(config: Config, table: EvolutionTable) -> RateScorer:
+    response, baseline = config.acquisition.response_window_s, config.acquisition.baseline_window_s
+    weights = () if table.combine == "mean" else tuple(table.combine)
+    return RateScorer(
+        table.channels, weights, response[1] - response[0], baseline[1] - baseline[0], table.scorer.baseline
+    )

@@ -1,0 +1,265 @@
+"""The tables of a configuration file: what may be written, what it means, and what is taken if nothing is.
+
+A field `on_s` is written `on_ms` in the file, and so is its default here: `FromMs` converts, and nothing else does.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from protocol.ids import MAX_ATTEMPTS, MAX_GENERATIONS
+from server.config_values import (
+    Address,
+    Age,
+    AtLeastOneMs,
+    Combine,
+    FileName,
+    FromMs,
+    GeneratorName,
+    Names,
+    OptimizerName,
+    Plain,
+    Share,
+    WindowFromMs,
+)
+
+MAX_EVOLUTIONS = 8
+"""More would leave each too few showings to get anywhere in a session."""
+LARGEST_SEED = 2**32 - 1
+"""XDream's random stream takes no larger one."""
+
+
+def _key(field: str) -> str:
+    """Return how a field is written in the file: times in milliseconds."""
+    return re.sub("_s$", "_ms", field)
+
+
+class Table(BaseModel):
+    """A table whose keys are all known, and whose values are what they say."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True,
+        alias_generator=_key, use_attribute_docstrings=True,
+    )  # fmt: skip
+
+
+class Open(Table):
+    """A table with keys of its own, and any others, which are handed on as they stand."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Plain]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The other keys."""
+        return dict(self.model_extra or {})
+
+
+class Session(Table):
+    """One run on one subject."""
+
+    name: FileName
+    """Names the session and its file."""
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    """Where all random numbers start: the same seed and the same responses give the same session."""
+    folder: str = "sessions"
+    """Where the session's file goes, seen from the folder that the server is started in."""
+    subject: str = ""
+    """Who is recorded."""
+    experimenter: str = ""
+    """Who records, as "Last, First"."""
+    notes: str = ""
+    """Anything worth keeping with the data."""
+
+
+class Server(Table):
+    """Where the peers find the server."""
+
+    address: Address = "tcp://127.0.0.1:5670"
+    """`tcp://HOST:PORT` to listen at; host `*` = every network, port `*` = any free one."""
+
+
+class OptimizerPart(Open):
+    """What searches the latent space. All other keys are parameters of that optimizer."""
+
+    name: OptimizerName = "genetic"
+    """An optimizer's name, or `package.module:Class`."""
+
+
+class GeneratorPart(Open):
+    """What turns codes into images. All other keys are parameters of that generator."""
+
+    name: GeneratorName = "embedded"
+    """A generator's name, or `package.module:Class`."""
+
+
+class ScorerPart(Table):
+    """What turns spike counts into scores."""
+
+    name: Literal["rate"] = "rate"
+    """`rate`: spikes per second in the response window."""
+    baseline: Literal["none", "trial", "generation"] = "generation"
+    """What is taken off the rate: `"none"`, the baseline rate of the same `"trial"` or its mean in a `"generation"`."""
+
+
+class Evolution(Table):
+    """One search for what drives one unit, or one set of channels. Up to 8; their trials are interleaved."""
+
+    name: str = Field("evolution", min_length=1, max_length=40)
+    """What people call it; no two the same."""
+    channels: Names = ()
+    """The channels or units whose spikes count, by the names that the acquisition side gives them; `[]` = all."""
+    combine: Combine = "mean"
+    """How channels become one score: their `"mean"`, or a list of weights, one a channel."""
+    generations: int = Field(0, ge=0, lt=MAX_GENERATIONS)
+    """When to stop; 0 = when a person says so."""
+    repeats: int = Field(1, ge=1, le=100)
+    """How often each image is shown and measured in a generation."""
+    share: float = Field(1.0, gt=0, le=1000)
+    """How many showings it gets beside those of other evolutions."""
+    max_attempts: int = Field(10, ge=1, le=MAX_ATTEMPTS)
+    """How often one showing is tried before its image counts as not measured."""
+    optimizer: OptimizerPart = OptimizerPart()
+    generator: GeneratorPart = GeneratorPart()
+    scorer: ScorerPart = ScorerPart()
+
+    @model_validator(mode="after")
+    def _one_weight_a_channel(self) -> "Evolution":
+        if self.combine != "mean" and len(self.combine) != len(self.channels):
+            raise ValueError(f"combine has {len(self.combine)} weights for {len(self.channels)} named channels")
+        return self
+
+
+class References(Table):
+    """Fixed images shown in every generation: how the neurons drift, and what evolved images are compared with."""
+
+    folder: str = ""
+    """Where they are; empty = the ones that come with XDream."""
+    count: int = Field(10, ge=0, le=1000)
+    """How many of them, in the order of their names; 0 = none."""
+
+
+class Display(Table):
+    """What the subject sees; sent to the stimulus client."""
+
+    on_s: AtLeastOneMs = 100
+    """How long an image stays on."""
+    off_s: FromMs = 100
+    """How long the background stays between two images."""
+    images_per_trial: int = Field(5, ge=1, le=1000)
+    """How many images are shown in one fixation."""
+    inter_trial_s: FromMs = 400
+    """From the end of a trial to the next fixation point."""
+    fixation_s: FromMs = 300
+    """How long the subject must fixate before the first image."""
+    fixation_radius_deg: float = Field(1.2, gt=0, le=90)
+    """How far from the fixation point the eye may stray."""
+    size_deg: float = Field(3, gt=0, le=180)
+    """Width of an image."""
+    x_deg: float = Field(0, ge=-90, le=90)
+    """Centre of the images, to the right of the fixation point."""
+    y_deg: float = Field(0, ge=-90, le=90)
+    """Centre of the images, above the fixation point."""
+    background: int = Field(128, ge=0, le=255)
+    """Grey around the images, 0 black to 255 white."""
+    trials_ahead: int = Field(2, ge=1, le=100)
+    """How many trials wait at the display, so that it never has to wait for the server."""
+
+
+class Acquisition(Table):
+    """When spikes count, relative to an image's onset; sent to the acquisition side."""
+
+    response_window_s: WindowFromMs = (50, 200)
+    """Start and end of the window whose spikes are the response."""
+    baseline_window_s: WindowFromMs = (0, 50)
+    """Start and end of the window whose spikes are the baseline."""
+    stale_after_s: AtLeastOneMs = 1000
+    """Data older than this mean that the recording stands still, and the session waits."""
+
+
+class Simulator(Open):
+    """The neurons of a dry run. Any keys: they are given to the simulator as they stand."""
+
+
+class Rehearsal(Table):
+    """How the headless display misbehaves in a dry run."""
+
+    break_rate: Share = 0
+    """Share of trials in which fixation breaks."""
+    drop_rate: Share = 0
+    """Share of images that lose a frame."""
+
+
+class Lab(Table):
+    """Where the data were recorded, for the record."""
+
+    lab: str = ""
+    """The laboratory."""
+    institution: str = ""
+    """The institution."""
+
+
+class Subject(Table):
+    """Who was recorded, for the record."""
+
+    species: str = ""
+    """In Latin, such as `Macaca mulatta`."""
+    sex: Literal["", "M", "F", "U", "O"] = ""
+    """`M`, `F`, `U` (unknown) or `O` (other)."""
+    age: Age = ""
+    """As an ISO 8601 duration: `P8Y` is eight years, `P9Y/P10Y` between nine and ten."""
+    weight_kg: float | None = Field(None, gt=0)
+    """On the day of the session."""
+
+
+def _told_apart(evolutions: tuple[Evolution, ...]) -> tuple[Evolution, ...]:
+    if not 1 <= len(evolutions) <= MAX_EVOLUTIONS:
+        raise ValueError(f"a session has 1 to {MAX_EVOLUTIONS} evolutions, not {len(evolutions)}")
+    names = [each.name for each in evolutions]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{names.count(name)} evolutions are named {name!r}; give each a name of its own")
+    return evolutions
+
+
+class Config(Table):
+    """A configuration file."""
+
+    session: Session
+    server: Server = Server()
+    evolutions: Annotated[tuple[Evolution, ...], AfterValidator(_told_apart)] = Field(alias="evolution", strict=False)
+    references: References = References()
+    display: Display = Display()
+    acquisition: Acquisition = Acquisition()
+    simulator: Simulator = Simulator()
+    rehearsal: Rehearsal = Rehearsal()
+    lab: Lab = Lab()
+    subject: Subject = Subject()
+    _text: str = PrivateAttr("")
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep the text that these tables were read from, which is the context of their validation."""
+        self._text = context or ""
+
+    @property
+    def text(self) -> str:
+        """The file as it was written."""
+        return self._text
+
+    def changed(self, seed: int | None = None, generations: int | None = None) -> "Config":
+        """Return the same with another seed, or other evolutions' ends; the text stays as it was written."""
+        session, evolutions = self.session, self.evolutions
+        if seed is not None:
+            session = session.model_copy(update={"seed": seed})
+        if generations is not None:
+            evolutions = tuple(each.model_copy(update={"generations": generations}) for each in evolutions)
+        return self.model_copy(update={"session": session, "evolutions": evolutions})
+
+    def display_settings(self) -> dict[str, Any]:
+        """Return what a display is told when it is welcomed: seconds, degrees."""
+        return self.display.model_dump(mode="json")
+
+    def acquisition_settings(self) -> dict[str, Any]:
+        """Return what an acquisition side is told when it is welcomed: seconds relative to the onset."""
+        return self.acquisition.model_dump(mode="json")

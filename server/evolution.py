@@ -1,0 +1,113 @@
+"""One optimizer, one generator and one scorer at work: propose images, absorb the answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from protocol.arrays import Codes, Ids, Images, Scores
+from protocol.ids import stimulus_id
+from protocol.messages import StimulusBatch
+from server.generators import Generator
+from server.ledger import Measurements
+from server.optimizers import Optimizer
+from server.scheduler import Schedule
+from server.scoring import Scorer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class References:
+    """The fixed images shown in every generation."""
+
+    stimulus_ids: Ids
+    """[n_references]"""
+    images: Images
+    """[n_references, height_px, width_px, 3] uint8 RGB."""
+    names: tuple[str, ...] = ()
+    """[n_references] where each came from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """What one generation will show."""
+
+    evolution: int
+    generation: int
+    codes: Codes
+    """[n_codes, *code_shape] float32, exactly as rendered."""
+    stimulus_ids: Ids
+    """[n_codes] the image of each code."""
+    slots: Ids
+    """[n_slots] stimulus ids in the order of showing, reference images and repeats among them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What one generation taught."""
+
+    evolution: int
+    generation: int
+    stimulus_ids: Ids
+    """[n_codes]"""
+    scores: Scores
+    """[n_codes] NaN = not measured."""
+    reference_ids: Ids
+    """[n_references]"""
+    reference_scores: Scores
+    """[n_references] NaN = not measured."""
+
+
+@dataclass(slots=True)
+class Evolution:
+    """XDream's "thread": a search through one generator's latent space for what drives one set of units."""
+
+    number: int
+    """From 1; every id of this evolution begins with it."""
+    name: str
+    optimizer: Optimizer
+    generator: Generator
+    scorer: Scorer
+    schedule: Schedule
+    references: References
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Names, parameters and hashes of the parts, for the record."""
+
+    def propose(self, generation: int) -> Proposal:
+        """Ask for codes, and lay out their showings among those of the reference images."""
+        return self.recall(generation, np.asarray(self.optimizer.ask(), np.float32))
+
+    def recall(self, generation: int, codes: Codes) -> Proposal:
+        """Return the proposal of a generation whose codes are known, the same each time it is asked."""
+        ids = np.array([stimulus_id(self.number, generation, i) for i in range(len(codes))], np.int64)
+        everything = np.concatenate([ids, self.references.stimulus_ids])
+        slots = everything[self.schedule.slots(generation, len(everything))]
+        return Proposal(self.number, generation, codes, ids, slots)
+
+    def render(self, proposal: Proposal, done: frozenset[int], first: int, later: int) -> Iterator[StimulusBatch]:
+        """Yield the images in the order of showing, `first` of them and then `later` at a time.
+
+        Images whose ids are in `done` exist already and are left out.
+        """
+        place = {int(stimulus): i for i, stimulus in enumerate(proposal.stimulus_ids)}
+        order = [s for s in dict.fromkeys(proposal.slots.tolist()) if s in place and s not in done]
+        start, size = 0, first
+        while start < len(order):
+            ids = order[start : start + size]
+            images = self.generator.render(proposal.codes[[place[s] for s in ids]])
+            yield StimulusBatch(np.array(ids, np.int64), images)
+            start, size = start + size, later
+
+    def absorb(self, proposal: Proposal, measurements: Measurements) -> Outcome:
+        """Score every image by the spikes it drew, and tell the optimizer its own."""
+        scores = self.scorer.score(measurements, proposal.stimulus_ids)
+        reference_scores = self.scorer.score(measurements, self.references.stimulus_ids)
+        self.optimizer.tell(scores)
+        return Outcome(
+            self.number,
+            proposal.generation,
+            proposal.stimulus_ids,
+            scores,
+            self.references.stimulus_ids,
+            reference_scores,
+        )

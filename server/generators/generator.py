@@ -1,0 +1,40 @@
+"""What a generator is, and what each says of codes that it cannot draw."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from protocol.arrays import Codes, Images
+
+
+class GeneratorError(ValueError):
+    """Something a generator cannot do; says which generator, what, and what would do instead."""
+
+
+class Generator(Protocol):
+    """Turns codes into images, the same code into the same image; it knows no search and no spikes."""
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code."""
+
+    def render(self, codes: Codes) -> Images:
+        """Return the images, uint8 [n_codes, height_px, width_px, 3], of codes [n_codes, *code_shape]."""
+
+
+class Inverting(Generator, Protocol):
+    """A generator that can also find the codes of given images."""
+
+    def invert(self, images: Images) -> Codes:
+        """Return codes [n_images, *code_shape] that are rendered as these images, or as near as can be."""
+
+
+def check_codes(generator: str, codes: Codes, code_shape: Sequence[int]) -> None:
+    """Raise GeneratorError unless these are finite codes of that shape."""
+    shape = list(np.shape(codes))
+    if shape[1:] != list(code_shape):
+        wanted = ", ".join(["n_codes", *map(str, code_shape)])
+        raise GeneratorError(f"generator {generator!r} renders codes of shape [{wanted}], got {shape}.")
+    if not np.isfinite(codes).all():
+        raise GeneratorError(f"generator {generator!r} renders finite codes; these hold NaN or infinity.")

@@ -1,0 +1,32 @@
+"""Pixels as they are: the control that asks what a search gains by a generator's latent space."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.arrays import Codes, Images
+from server.generators.generator import GeneratorError, check_codes
+from server.generators.shaping import resized
+
+
+class RawPixel:
+    """Renders each number of a code as one value of one pixel: 0 is black, `code_range` is white."""
+
+    def __init__(self, size: int = 256, code_range: float = 1.0) -> None:
+        if size < 1 or not 0 < code_range < np.inf:
+            raise GeneratorError(
+                f"generator 'raw_pixel': size and code_range must be above 0, got {size} and {code_range:g}."
+            )
+        self.code_shape = (size, size, 3)
+        self.code_range = code_range
+
+    def render(self, codes: Codes) -> Images:
+        """Return images [n_codes, size, size, 3]: clipped to the range, then cut to whole levels as XDream does."""
+        check_codes("raw_pixel", codes, self.code_shape)
+        levels = np.clip(np.divide(codes, self.code_range, dtype=np.float64), 0, 1) * 255
+        return levels.astype(np.uint8)
+
+    def invert(self, images: Images) -> NDArray[np.float32]:
+        """Return the codes that are rendered as these images to the level, once they have this size."""
+        # The middle of a level, so that no rounding of float32 cuts it down to the one below.
+        levels = np.minimum(resized(images, self.code_shape[0]) + 0.5, 255)
+        return (levels / 255 * self.code_range).astype(np.float32)

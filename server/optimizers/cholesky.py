@@ -1,0 +1,27 @@
+"""The Cholesky factor of a covariance that learns from one path (Suttorp, Hansen & Igel 2009), in O(d k).
+
+An update is A' = sqrt(1 - c) (I + (sqrt(1 + c |v|^2 / (1 - c)) - 1) v^T v / |v|^2) A with v = p A^-1, p the path.
+So A is the product of its updates, and the k vectors v are all there is to keep: no d x d matrix.
+"""
+
+import numpy as np
+
+from server.optimizers.search import Vectors
+
+
+def times_factor(z: Vectors, axes: Vectors, c: float) -> Vectors:
+    """Return z A, for z [n, d] and the axes v [k, d] of the updates, oldest first."""
+    for axis in axes[::-1]:
+        length = axis @ axis
+        stretch = np.sqrt(1 + c * length / (1 - c)) - 1
+        z = np.sqrt(1 - c) * (z + np.outer(z @ axis * (stretch / length), axis))
+    return z
+
+
+def times_inverse(x: Vectors, axes: Vectors, c: float) -> Vectors:
+    """Return x A^-1, for x [n, d] and the axes v [k, d] of the updates, oldest first."""
+    for axis in axes:
+        length = axis @ axis
+        shrink = 1 - 1 / np.sqrt(1 + c * length / (1 - c))
+        x = (x - np.outer(x @ axis * (shrink / length), axis)) / np.sqrt(1 - c)
+    return x

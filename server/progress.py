@@ -1,0 +1,79 @@
+"""How a session goes on, on the terminal of whoever started it."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from protocol.arrays import Scores
+from protocol.messages import Responses
+from server.actions import Advanced, Row, State, StateChanged, Trouble
+from server.evolution import Outcome
+
+
+class Terminal:
+    """Watches what goes on record: a bar an evolution on a terminal, else a line a generation."""
+
+    def __init__(self, console: Console, names: dict[int, str], n_generations: dict[int, int]) -> None:
+        self._console = console
+        self._names = names
+        self._n_generations = n_generations
+        self._began_s: float | None = None
+        self._n_measured = 0
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rates]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(),
+        )
+        self._bars = Progress(*columns, console=console)
+        self._tasks: dict[int, TaskID] = {
+            number: self._bars.add_task(name, total=n_generations[number] or None, rates="")
+            for number, name in names.items()
+        }
+
+    def __enter__(self) -> Callable[[Row], None]:
+        """Begin; what it returns is to be told every row."""
+        if self._console.is_terminal:
+            self._bars.start()
+        return self.watch
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it should be."""
+        self._bars.stop()
+
+    def watch(self, row: Row) -> None:
+        """Take note of a row, and say what a person wants to know of it."""
+        match row:
+            case Responses():
+                self._n_measured += int(row.measured.sum())
+            case Advanced() if row.outcome is not None:
+                self._scored(row.outcome)
+            case StateChanged(State.RUNNING, _) if self._began_s is None:
+                self._began_s = time.monotonic()
+            case StateChanged(State.PAUSED | State.ENDING | State.ENDED) if row.why:
+                self._console.print(f"[bold]{row.state.value}[/]: {row.why}")
+            case Trouble():
+                self._console.print(f"[bold red]{row.what}[/] | no new trial is shown | {row.do}")
+
+    def _scored(self, outcome: Outcome) -> None:
+        passed_s = time.monotonic() - (self._began_s or time.monotonic()) + 1e-9
+        pace = self._n_measured / passed_s
+        rates = (
+            f"best {_hz(outcome.scores, np.nanmax)}  mean {_hz(outcome.scores, np.nanmean)}"
+            f"  references {_hz(outcome.reference_scores, np.nanmean)} Hz  {pace:.0f} presentations/s"
+        )
+        number, done = outcome.evolution, outcome.generation
+        self._bars.update(self._tasks[number], completed=done, rates=rates)
+        if not self._console.is_terminal:
+            total = self._n_generations[number]
+            left = f"  {passed_s / done * (total - done):.0f} s left" if total else ""
+            self._console.print(f"{self._names[number]}  generation {done}/{total or '-'}  {rates}{left}")
+
+
+def _hz(scores: Scores, combine: Callable[[Scores], float]) -> str:
+    return f"{combine(scores):.1f}" if np.isfinite(scores).any() else "-"

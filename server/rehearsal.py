@@ -1,0 +1,86 @@
+"""A dry run's other programs: a headless display and a simulator, started beside the server as on a rig."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from typing import IO, Any
+
+from server.config import Config
+
+PATIENCE_S = 10
+"""A peer of a dry run whose server is gone for so long goes too."""
+
+
+class RehearsalError(RuntimeError):
+    """A program of the dry run has failed; the text is what it said last."""
+
+
+class Peers:
+    """The display and the simulator of a dry run, as processes of their own; one that is killed is started again."""
+
+    def __init__(self, config: Config, address: str, fast: bool) -> None:
+        seed = config.session.seed
+        self._commands = {
+            "stimulus client": _display(config, address, fast, seed),
+            "simulator": _simulator(config, address, seed),
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._words: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> "Peers":
+        """Start them."""
+        for name in self._commands:
+            self._words[name] = tempfile.TemporaryFile()
+            self._start(name)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for them to take leave of the server, and end those that do not."""
+        for process in self._processes.values():
+            try:
+                process.wait(timeout=0.1 if kind else 5)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+        for name, process in self._processes.items():
+            process.wait()
+            self._words[name].close()
+
+    def check(self) -> None:
+        """Start again what was killed; raise RehearsalError with the last words of what has failed by itself."""
+        for name, process in self._processes.items():
+            status = process.poll()
+            if status is not None and status < 0:
+                self._start(name)
+            elif status:
+                self._words[name].seek(0)
+                words = self._words[name].read().decode(errors="replace").strip().splitlines()
+                raise RehearsalError(f"the {name} stopped: {words[-1] if words else f'status {status}'}")
+
+    def _start(self, name: str) -> None:
+        # A session of their own: a Ctrl-C meant for the server must not end them in the middle of a generation.
+        self._processes[name] = subprocess.Popen(
+            [sys.executable, "-m", *self._commands[name]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._words[name],
+            start_new_session=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},  # two networks share the cores with the server
+        )
+
+
+def _display(config: Config, address: str, fast: bool, seed: int) -> list[str]:
+    odds = {"--break-rate": config.rehearsal.break_rate, "--drop-rate": config.rehearsal.drop_rate, "--seed": seed}
+    options = [word for name, value in odds.items() for word in (name, str(value))]
+    command = ["stimulus_client.client", address, "--display", "headless", "--patience", str(PATIENCE_S), *options]
+    return [*command, "--fast"] if fast else command
+
+
+def _simulator(config: Config, address: str, seed: int) -> list[str]:
+    options = {"seed": seed, **config.simulator.model_dump()}
+    pairs = [word for key, value in options.items() for word in ("-o", f"{key}={_text(value)}")]
+    return ["adapters.serve", "simulator", address, "--patience", str(PATIENCE_S), *pairs]
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

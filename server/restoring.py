@@ -1,0 +1,115 @@
+"""A session as its file remembers it: what was measured stays measured, what was on its way is still on its way."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from protocol.messages import Onsets, Role, StimulusBatch, Trial, Void
+from server.evolution import Evolution
+from server.pictures import from_png
+from server.runs import Run
+from server.session import Session
+from server.snapshots import unpack
+
+_PRESENTATIONS = """
+    SELECT p.*, t.reported_at, r.measured, r.spike_counts, r.baseline_counts
+    FROM presentations p JOIN trials t USING (trial) LEFT JOIN responses r USING (presentation_id)
+    WHERE p.evolution = ? AND p.generation = ? ORDER BY presentation_id
+"""
+
+
+def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlite3.Connection) -> None:
+    """Bring a session that has just been built to where its file says it was, inside the generation."""
+    cursor = connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    _restore_peers(session, cursor)
+    for trial, reported_at in cursor.execute("SELECT trial, reported_at FROM trials").fetchall():
+        session.traffic.remember(trial, reported=reported_at is not None)
+    for evolution in evolutions:
+        _restore_run(session, session.runs[evolution.number], evolution, cursor)
+
+
+def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
+    last = "SELECT instance, channels FROM peers WHERE role = ? ORDER BY joined_at DESC LIMIT 1"
+    display = cursor.execute(last, (Role.DISPLAY.value,)).fetchone()
+    acquisition = cursor.execute(last, (Role.ACQUISITION.value,)).fetchone()
+    measured = cursor.execute("SELECT EXISTS (SELECT 1 FROM responses)").fetchone()[0]
+    if display:
+        session.display_instance = display["instance"]
+    if acquisition and measured:
+        session.channels = tuple(json.loads(acquisition["channels"]))
+    session.control_ids.update(row[0] for row in cursor.execute("SELECT control_id FROM controls"))
+
+
+def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlite3.Cursor) -> None:
+    latest = "SELECT generation, asked, told, scored_at FROM generations WHERE evolution = ? ORDER BY generation DESC"
+    row = cursor.execute(latest, (evolution.number,)).fetchone()
+    if row is None:
+        return
+    run.last_generation = row["generation"]
+    evolution.optimizer.restore(unpack(row["told"] or row["asked"]))
+    if row["scored_at"] is not None:
+        return
+    which = (evolution.number, run.last_generation)
+    stimuli = cursor.execute("SELECT * FROM stimuli WHERE evolution = ? AND generation = ? ORDER BY place", which)
+    rows = stimuli.fetchall()
+    shape = evolution.generator.code_shape
+    codes = np.stack([np.frombuffer(stimulus["code"], "<f4").reshape(shape) for stimulus in rows])
+    run.open(evolution.recall(run.last_generation, codes), session.references.stimulus_ids)
+    for stimulus in rows:
+        if stimulus["png"] is not None:
+            ids = np.array([stimulus["stimulus_id"]], np.int64)
+            run.add(StimulusBatch(ids, from_png(stimulus["png"])[None]))
+    for _, presentations in _by_trial(cursor.execute(_PRESENTATIONS, which).fetchall()):
+        _restore_trial(session, run, presentations)
+
+
+def _by_trial(rows: list[Any]) -> Iterable[tuple[int, list[Any]]]:
+    """Return the presentations of each trial in the order of showing; trials in the order of sending."""
+    trials: dict[int, list[Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["trial"], row["place"])):
+        trials.setdefault(row["trial"], []).append(row)
+    return trials.items()
+
+
+def _restore_trial(session: Session, run: Run, rows: list[Any]) -> None:
+    """Enter the presentations of one trial in the books as they were entered then."""
+    awaited = [row for row in rows if _enter(run, row)]
+    trial = _trial(rows)
+    if rows[0]["reported_at"] is None and rows[0]["void"] is None:
+        session.traffic.take_up(trial)
+    elif awaited:
+        shown = _trial(awaited)
+        onsets_s = np.array([row["onset_s"] for row in awaited], np.float64)
+        session.traffic.await_responses(Onsets(trial.trial, shown.presentation_ids, shown.stimulus_ids, onsets_s))
+
+
+def _enter(run: Run, row: Any) -> bool:
+    """Enter one presentation; return whether its response is still to come."""
+    ledger, presentation = run.ledger, row["presentation_id"]
+    if ledger is None:
+        return False
+    ledger.retake(presentation)
+    run.taken += 1
+    if row["void"] is not None:
+        ledger.void(presentation, row["void"])
+    elif row["reported_at"] is not None and row["onset_s"] is None:
+        ledger.void(presentation, Void.NOT_SHOWN)
+    elif row["reported_at"] is not None:
+        ledger.shown(presentation)
+        if row["measured"] is None:
+            return True
+        if row["measured"]:
+            counts = (np.frombuffer(row[name], "<i4") for name in ("spike_counts", "baseline_counts"))
+            ledger.measured(presentation, *counts)
+        else:
+            ledger.void(presentation, Void.NOT_MEASURED)
+    return False
+
+
+def _trial(rows: list[Any]) -> Trial:
+    presentations = np.array([row["presentation_id"] for row in rows], np.int64)
+    return Trial(rows[0]["trial"], presentations, np.array([row["stimulus_id"] for row in rows], np.int64))

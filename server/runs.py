@@ -1,0 +1,111 @@
+"""The evolutions of a session under way, and how presentations are drawn from them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from protocol.arrays import Ids
+from protocol.ids import presentation_key
+from protocol.messages import StimulusBatch
+from server.evolution import Proposal
+from server.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the session must know of an evolution to run it."""
+
+    number: int
+    name: str
+    channels: tuple[str, ...] = ()
+    """Channels it scores; none = all that there are."""
+    n_generations: int = 0
+    """0 = until stopped."""
+    max_attempts: int = 10
+    share: float = 1.0
+    """Its part of the presentations, relative to the other evolutions'."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One evolution under way."""
+
+    plan: Plan
+    proposal: Proposal | None = None
+    ledger: Ledger | None = None
+    """None while the worker computes."""
+    batches: list[StimulusBatch] = field(default_factory=list)
+    """The images of this generation, kept for peers that join later."""
+    taken: int = 0
+    """Presentations drawn so far."""
+    last_generation: int = 0
+    """The last one proposed; generations count from 1."""
+    finished: bool = False
+
+    def open(self, proposal: Proposal, reference_ids: Ids) -> None:
+        """Begin a generation: its showings are owed as soon as their images exist."""
+        self.proposal, self.batches, self.last_generation = proposal, [], proposal.generation
+        self.ledger = Ledger(self.plan.number, proposal.generation, proposal.slots, self.plan.max_attempts)
+        self.ledger.make_ready(reference_ids.tolist())
+
+    def add(self, batch: StimulusBatch) -> None:
+        """Take note that these images exist."""
+        self.batches.append(batch)
+        if self.ledger is not None:
+            self.ledger.make_ready(batch.stimulus_ids.tolist())
+
+    @property
+    def rendered(self) -> frozenset[int]:
+        """The stimulus ids whose images exist."""
+        return frozenset(int(s) for batch in self.batches for s in batch.stimulus_ids)
+
+    @property
+    def next_generation(self) -> int | None:
+        """The generation after the last one, or None if that was the last to be."""
+        following = self.last_generation + 1
+        return None if self.plan.n_generations and following > self.plan.n_generations else following
+
+
+class Runs:
+    """All evolutions of a session."""
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self._runs = {plan.number: Run(plan) for plan in plans}
+
+    def __iter__(self) -> Iterator[Run]:
+        """Iterate over the runs in the order of their numbers."""
+        return iter(self._runs.values())
+
+    def __getitem__(self, number: int) -> Run:
+        """Return the run of an evolution by its number."""
+        return self._runs[number]
+
+    def ledger(self, presentation: int) -> Ledger:
+        """Return the books that a presentation on its way belongs to; KeyError if they are closed."""
+        key = presentation_key(presentation)
+        ledger = self._runs[key.evolution].ledger
+        if ledger is None or ledger.generation != key.generation:
+            raise KeyError(f"presentation {presentation} belongs to a generation that is closed")
+        return ledger
+
+    def draw(self, n: int, hurry: bool) -> tuple[Ids, Ids] | None:
+        """Return (presentation ids, stimulus ids) of up to n showings, shared out among the evolutions.
+
+        None when nothing can be shown, and, unless there is a hurry, when more images are about to come and
+        waiting for them makes a whole trial.
+        """
+        ledgers = [run.ledger for run in self if run.ledger is not None]
+        available = sum(ledger.available for ledger in ledgers)
+        more_to_come = any(ledger.waits_for_images for ledger in ledgers)
+        if not available or (available < n and more_to_come and not hurry):
+            return None
+        drawn = np.array([self._take() for _ in range(min(available, n))], np.int64)
+        return drawn[:, 0].copy(), drawn[:, 1].copy()
+
+    def _take(self) -> tuple[int, int]:
+        """Take one showing from the evolution that is furthest behind its share."""
+        open_runs = [(run, run.ledger) for run in self if run.ledger is not None and run.ledger.available]
+        run, ledger = min(open_runs, key=lambda pair: (pair[0].taken / pair[0].plan.share, pair[0].plan.number))
+        run.taken += 1
+        return ledger.take()

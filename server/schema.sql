@@ -1,0 +1,96 @@
+-- One session, one file. Times named _at are seconds since 1970 (UTC); onsets are on the display's own clock.
+-- Arrays are raw little-endian bytes: codes float32, counts int32 [n_channels], spike times float32, channels int32.
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,  -- schema_version, session_id, config, software, ...
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE evolutions (
+    evolution INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    facts TEXT NOT NULL  -- JSON: the parts, their parameters and the hashes of their weights
+) STRICT;
+CREATE TABLE generations (
+    evolution INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    proposed_at REAL NOT NULL,
+    asked BLOB NOT NULL,  -- the optimizer's snapshot with this generation's ask pending
+    scored_at REAL,
+    told BLOB,  -- the optimizer's snapshot after this generation, where no other followed at once
+    PRIMARY KEY (evolution, generation)
+) STRICT;
+CREATE TABLE stimuli (
+    stimulus_id INTEGER PRIMARY KEY,
+    evolution INTEGER NOT NULL,  -- 0 = a reference image
+    generation INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    name TEXT,  -- reference images: the file
+    code BLOB,
+    code_norm REAL,
+    sha256 TEXT,  -- of the pixels: height x width x 3 bytes
+    rms_contrast REAL,  -- standard deviation of the grey value / 255
+    png BLOB  -- NULL = proposed and not yet rendered
+) STRICT;
+CREATE TABLE trials (
+    trial INTEGER PRIMARY KEY,
+    sent_at REAL NOT NULL,
+    reported_at REAL,  -- NULL = on its way, or given up
+    outcome TEXT
+) STRICT;
+CREATE TABLE presentations (
+    presentation_id INTEGER PRIMARY KEY,
+    trial INTEGER NOT NULL REFERENCES trials,
+    place INTEGER NOT NULL,  -- in the trial
+    stimulus_id INTEGER NOT NULL REFERENCES stimuli,
+    evolution INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    void TEXT,  -- why it does not count; NULL = it counts, or nothing is known yet
+    onset_s REAL,  -- NULL = not reported, or never on screen
+    offset_s REAL,
+    frames_expected INTEGER,
+    frames_shown INTEGER
+) STRICT;
+CREATE INDEX presentations_by_generation ON presentations (evolution, generation);
+CREATE TABLE responses (
+    presentation_id INTEGER PRIMARY KEY REFERENCES presentations,
+    received_at REAL NOT NULL,
+    measured INTEGER NOT NULL,  -- 0 = missing or in doubt: the counts mean nothing
+    spike_counts BLOB NOT NULL,
+    baseline_counts BLOB NOT NULL,
+    onset_source TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    spike_times_s BLOB NOT NULL,
+    spike_channels BLOB NOT NULL
+) STRICT;
+CREATE TABLE scores (
+    evolution INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    stimulus_id INTEGER NOT NULL REFERENCES stimuli,
+    score REAL,  -- NULL = not measured
+    PRIMARY KEY (evolution, generation, stimulus_id)
+) STRICT;
+CREATE TABLE peers (
+    joined_at REAL NOT NULL,
+    role TEXT NOT NULL,
+    name TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    software TEXT NOT NULL,
+    channels TEXT NOT NULL  -- JSON
+) STRICT;
+CREATE TABLE controls (
+    control_id TEXT PRIMARY KEY,
+    asked_at REAL NOT NULL,
+    action TEXT NOT NULL,
+    author TEXT NOT NULL,
+    arguments TEXT NOT NULL  -- JSON
+) STRICT;
+CREATE TABLE states (at REAL NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL) STRICT;
+CREATE TABLE troubles (
+    began_at REAL NOT NULL,
+    source TEXT NOT NULL,
+    what TEXT NOT NULL,
+    remedy TEXT NOT NULL,
+    cleared_at REAL
+) STRICT;
+CREATE TABLE late_reports (at REAL NOT NULL, trial INTEGER NOT NULL, outcome TEXT NOT NULL, onsets_s BLOB NOT NULL) STRICT;

@@ -1,0 +1,334 @@
+"""The rules of the conversation: one event in, actions out. No I/O, no clock, no waiting.
+
+    WAITING ---- both peers have joined ----> RUNNING <----- pause / resume -----> PAUSED
+                                              |     ^
+                          trouble: a peer lost,     cleared: the peer is back,
+                          spikes stale        v     spikes are fresh
+    ENDED <--- nothing on its way --- ENDING  SUSPENDED
+      ^                                 ^
+      +-- last generation scored        +-- "end", from any state
+
+Whatever the state, reports and responses are taken: what was measured counts. Trials go out only while RUNNING.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from protocol.arrays import Ids
+from protocol.messages import (
+    Acknowledge,
+    Control,
+    Farewell,
+    Hello,
+    Onsets,
+    Recall,
+    Release,
+    Responses,
+    Role,
+    StimulusBatch,
+    Trial,
+    TrialReport,
+    Void,
+    Welcome,
+)
+from server.actions import (
+    Action,
+    Advance,
+    Advanced,
+    Cleared,
+    Dismiss,
+    Event,
+    GraceOver,
+    Joined,
+    Late,
+    Record,
+    Render,
+    Rendered,
+    Send,
+    State,
+    StateChanged,
+    Trouble,
+    Voided,
+)
+from server.evolution import References
+from server.runs import Plan, Run, Runs
+from server.standing import Standing
+from server.traffic import Traffic
+
+
+class ProtocolError(ValueError):
+    """A peer said something that makes no sense; it is dropped and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the session talks to its peers."""
+
+    display: dict[str, Any] = field(default_factory=dict)
+    acquisition: dict[str, Any] = field(default_factory=dict)
+    images_per_trial: int = 5
+    trials_ahead: int = 2
+    """Trials that wait at the display, so that the animal never waits for the network."""
+    software: str = ""
+
+
+class Session:
+    """One run on one subject: who is there, what is on its way, and what to do next."""
+
+    def __init__(self, session_id: str, plans: Sequence[Plan], references: References, settings: Settings) -> None:
+        self.session_id = session_id
+        self.settings = settings
+        self.references = references
+        self.runs = Runs(plans)
+        self.traffic = Traffic()
+        self.standing = Standing()
+        self.channels: tuple[str, ...] = ()
+        """Of the acquisition side, in the order of the counts; empty until one has joined."""
+        self.display_instance = ""
+        """The display that the trials went to which are out."""
+        self.control_ids: set[str] = set()
+        self._wants_images = False
+
+    @property
+    def state(self) -> State:
+        """How the session stands."""
+        return self.standing.state
+
+    def start(self) -> list[Action]:
+        """Return what to do first: set every evolution to work, or back to work."""
+        return [action for run in self.runs for action in self._set_to_work(run)] + self._go_on()
+
+    def receive(self, event: Event, sender: Role | None = None) -> list[Action]:
+        """Take one event and return what to do about it; raise ProtocolError for a peer's nonsense.
+
+        Records must be on disk before any other action of the list is carried out.
+        """
+        before = self.state
+        actions = self._take(event, sender) + self._go_on()
+        return actions + self._say_state() if self.state is not before else actions
+
+    def _take(self, event: Event, sender: Role | None) -> list[Action]:
+        match event:
+            case Hello():
+                return self._join(event, Role(event.role))
+            case TrialReport() if sender is Role.DISPLAY:
+                return self._reported(event)
+            case Responses() if sender is Role.ACQUISITION:
+                return self._responded(event)
+            case Control() if sender is Role.OPERATOR:
+                return self._controlled(event)
+            case Farewell() if sender is not None:
+                return self._left(event, sender)
+            case Advanced():
+                return self._advanced(event)
+            case Rendered():
+                return self._rendered(event)
+            case Trouble():
+                return self._suspend(event)
+            case Cleared():
+                return [Record(event)] if self.standing.clear(event.source) else []
+            case GraceOver():
+                self.standing.ended = self.standing.ended or self.standing.ending
+                return []
+        raise ProtocolError(f"{type(event).__name__} makes no sense from {sender.value if sender else 'nobody'}")
+
+    # -- peers come and go
+
+    def _join(self, hello: Hello, role: Role) -> list[Action]:
+        refusal = self._refusal(hello) if role is Role.ACQUISITION else ""
+        if refusal:
+            return [Dismiss(role, refusal)]
+        tables = {Role.DISPLAY: self.settings.display, Role.ACQUISITION: self.settings.acquisition}
+        welcome = Welcome(self.session_id, self.settings.software, tables.get(role, {}))
+        actions: list[Action] = [Record(Joined(hello)), Send(role, welcome)]
+        if role is Role.DISPLAY:
+            actions += self._catch_up_display(hello)
+        elif role is Role.ACQUISITION:
+            actions += self._catch_up_acquisition(hello)
+        if self.standing.clear(role.value):
+            actions.append(Record(Cleared(role.value)))
+        return [*actions, Send(role, self.standing.notice())]
+
+    def _refusal(self, hello: Hello) -> str:
+        offer = f"It offers: {', '.join(hello.channels) or 'none'}."
+        if self.channels and hello.channels != self.channels:
+            recorded = ", ".join(self.channels)
+            return f"this session records channels {recorded}; {hello.name} must offer just those. {offer}"
+        for run in self.runs:
+            for name in run.plan.channels:
+                if name not in hello.channels:
+                    return f"evolution {run.plan.name!r} scores channel {name!r}, which {hello.name} lacks. {offer}"
+        return "" if hello.channels else f"{hello.name} offers no channels, so there is nothing to score"
+
+    def _catch_up_display(self, hello: Hello) -> list[Action]:
+        """Send the images, void what a display that is gone took with it, and repeat what was never received."""
+        actions: list[Action] = [Send(Role.DISPLAY, batch) for batch in self._batches()]
+        if hello.instance != self.display_instance:
+            for trial in list(self.traffic.out.values()):
+                actions += self._abandon(trial)
+        self.display_instance = hello.instance
+        held = set(hello.trials.tolist())
+        return actions + [Send(Role.DISPLAY, trial) for n, trial in self.traffic.out.items() if n not in held]
+
+    def _abandon(self, trial: Trial) -> list[Action]:
+        self.traffic.abandon(trial)
+        for presentation in trial.presentation_ids.tolist():
+            self.runs.ledger(presentation).void(presentation, Void.DISPLAY_LOST)
+        return [Record(Voided(trial.presentation_ids, Void.DISPLAY_LOST))]
+
+    def _catch_up_acquisition(self, hello: Hello) -> list[Action]:
+        self.channels, self._wants_images = hello.channels, hello.wants_images
+        images = self._batches() if hello.wants_images else []
+        unanswered = self.traffic.unanswered()
+        return [*(Send(Role.ACQUISITION, b) for b in images), *(Send(Role.ACQUISITION, o) for o in unanswered)]
+
+    def _left(self, farewell: Farewell, sender: Role) -> list[Action]:
+        if sender is Role.OPERATOR:
+            return []
+        why = f"the {sender.value} left" + (f": {farewell.reason}" if farewell.reason else "")
+        return self._suspend(Trouble(sender.value, why, f"start the {sender.value} again"))
+
+    def _suspend(self, trouble: Trouble) -> list[Action]:
+        """Take no new trial, and have those given back that wait at the display."""
+        return [Record(trouble), Send(Role.DISPLAY, Recall())] if self.standing.suspend(trouble) else []
+
+    # -- trials: reported, then answered with spikes
+
+    def _reported(self, report: TrialReport) -> list[Action]:
+        acknowledge = Send(Role.DISPLAY, Acknowledge(trials=np.array([report.trial], np.int64)))
+        if report.trial in self.traffic.closed:
+            return [acknowledge]
+        if self.traffic.comes_late(report.trial):
+            return [Record(Late(report)), acknowledge]
+        trial = self.traffic.close(report)
+        if trial is None:
+            raise ProtocolError(f"the report of trial {report.trial} does not match any trial that is out")
+        good = self._judge(report)
+        actions: list[Action] = [Record(report), acknowledge]
+        if Void.IMAGE_MISSING in report.voids:
+            actions += [Send(Role.DISPLAY, batch) for batch in self._batches()]
+        return actions + self._ask_for_spikes(trial, report, good)
+
+    def _judge(self, report: TrialReport) -> Ids:
+        """Enter each showing as shown or void, and return the rows of those that were shown well."""
+        good = []
+        for row, (presentation, void) in enumerate(zip(report.presentation_ids.tolist(), report.voids, strict=True)):
+            ledger = self.runs.ledger(presentation)
+            if void or isnan(report.onsets_s[row]):
+                ledger.void(presentation, void or Void.NOT_SHOWN)
+            elif ledger.shown(presentation):
+                good.append(row)
+        return np.array(good, np.int64)
+
+    def _ask_for_spikes(self, trial: Trial, report: TrialReport, rows: Ids) -> list[Action]:
+        if not len(rows):
+            return []
+        onsets = Onsets(trial.trial, trial.presentation_ids[rows], trial.stimulus_ids[rows], report.onsets_s[rows])
+        self.traffic.await_responses(onsets)
+        return [Send(Role.ACQUISITION, onsets)]
+
+    def _responded(self, responses: Responses) -> list[Action]:
+        n_channels = responses.spike_counts.shape[1]
+        if n_channels != len(self.channels):
+            raise ProtocolError(f"responses of {n_channels} channels from a peer that offered {len(self.channels)}")
+        acknowledge = Send(Role.ACQUISITION, Acknowledge(presentation_ids=responses.presentation_ids))
+        fresh = self.traffic.fresh(responses)
+        for row, presentation in enumerate(fresh.presentation_ids.tolist()):
+            ledger = self.runs.ledger(presentation)
+            if fresh.measured[row]:
+                ledger.measured(presentation, fresh.spike_counts[row], fresh.baseline_counts[row])
+            else:
+                ledger.void(presentation, Void.NOT_MEASURED)
+        return [Record(fresh), acknowledge] if len(fresh.presentation_ids) else [acknowledge]
+
+    # -- the operator
+
+    def _controlled(self, control: Control) -> list[Action]:
+        acknowledge = Send(Role.OPERATOR, Acknowledge(controls=(control.control_id,)))
+        if control.control_id in self.control_ids:
+            return [acknowledge]
+        try:
+            self.standing.obey(control.action, control.author)
+        except ValueError as error:
+            raise ProtocolError(str(error)) from error
+        self.control_ids.add(control.control_id)
+        actions: list[Action] = [Record(control), acknowledge]
+        if control.action in ("pause", "pause_now", "end"):
+            actions.append(Send(Role.DISPLAY, Recall(now=control.action != "pause")))
+        return actions
+
+    # -- generations
+
+    def _set_to_work(self, run: Run) -> list[Action]:
+        if run.proposal is None:
+            run.finished = run.next_generation is None
+            return [] if run.finished else [Advance(run.plan.number, None, None, run.next_generation)]
+        missing = len(run.rendered) < len(run.proposal.codes)
+        return [Render(run.proposal, run.rendered)] if missing else []
+
+    def _advanced(self, event: Advanced) -> list[Action]:
+        run = self.runs[event.evolution]
+        run.finished = event.proposal is None or self.standing.stopping
+        if event.proposal is not None and not run.finished:
+            run.open(event.proposal, self.references.stimulus_ids)
+        return [Record(event)]
+
+    def _rendered(self, event: Rendered) -> list[Action]:
+        run = self.runs[event.evolution]
+        if run.finished or run.last_generation != event.generation:
+            return []
+        run.add(event.batch)
+        return [Record(event), *self._to_viewers(event.batch)]
+
+    def _go_on(self) -> list[Action]:
+        """Return what follows from how things stand: generations to score, trials to send, the end."""
+        actions: list[Action] = []
+        if not self.standing.ending:
+            actions += [action for run in self.runs for action in self._close(run)]
+        while self.state is State.RUNNING and len(self.traffic.out) < self.settings.trials_ahead:
+            drawn = self.runs.draw(self.settings.images_per_trial, hurry=not self.traffic.out)
+            if drawn is None:
+                break
+            trial = self.traffic.send(*drawn)
+            actions += [Record(trial), Send(Role.DISPLAY, trial)]
+        if all(run.finished for run in self.runs) or (self.standing.ending and not self._on_its_way()):
+            self.standing.ended = True
+        return actions
+
+    def _close(self, run: Run) -> list[Action]:
+        """Have a settled generation scored and the next one proposed; its images will not be shown again."""
+        if run.proposal is None or run.ledger is None or not run.ledger.settled:
+            return []
+        measurements = run.ledger.measurements(self.channels)
+        following = None if self.standing.stopping else run.next_generation
+        run.ledger, run.batches = None, []
+        release = Release(run.proposal.stimulus_ids)
+        return [Advance(run.plan.number, run.proposal, measurements, following), *self._to_viewers(release)]
+
+    def _on_its_way(self) -> bool:
+        """Whether something that was shown is still to be reported or measured by a peer that is there."""
+        troubles = self.standing.troubles
+        coming_reports = self.traffic.out and Role.DISPLAY.value not in troubles
+        return bool(coming_reports or (self.traffic.awaiting and Role.ACQUISITION.value not in troubles))
+
+    # -- what peers are told
+
+    def _say_state(self) -> list[Action]:
+        actions: list[Action] = [Record(StateChanged(self.state, self.standing.why))]
+        if self.state is State.ENDED:
+            return actions + [Dismiss(role, f"session ended: {self.standing.why or 'all done'}") for role in Role]
+        return actions + [Send(role, self.standing.notice()) for role in Role]
+
+    def _batches(self) -> list[StimulusBatch]:
+        """Return all images that may still be shown."""
+        references = StimulusBatch(self.references.stimulus_ids, self.references.images)
+        current = [batch for run in self.runs for batch in run.batches]
+        return [references, *current] if len(references.stimulus_ids) else current
+
+    def _to_viewers(self, message: StimulusBatch | Release) -> list[Action]:
+        roles = [Role.DISPLAY, Role.ACQUISITION] if self._wants_images else [Role.DISPLAY]
+        return [Send(role, message) for role in roles]

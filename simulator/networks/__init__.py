@@ -1,0 +1,1 @@
+"""The embedded ConvNet, the images it was trained on, and its training."""

@@ -1,0 +1,94 @@
+"""From activations to spike counts: scaled so that the best reference image draws a given number of spikes."""
+
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.ids import MAX_ATTEMPTS
+
+MAX_EXPECTED = 1e9
+"""More spikes than this fit in no int32, nor in any neuron."""
+
+
+class Gain:
+    """How many spikes an activation is worth, for each unit.
+
+    A unit's best reference image is worth `spikes_at_best_reference`. Where there are no reference images, or none
+    excites the unit, the best of some images of random colours stands in for it, and where they do not either, an
+    activation of 1. All of these are the same whatever was shown, so that a lost message changes no count.
+    """
+
+    def __init__(self, spikes_at_best_reference: float, n_units: int) -> None:
+        self.spikes = spikes_at_best_reference
+        self.best_reference = np.full(n_units, -np.inf)
+        self.best_random: NDArray[np.float64] | None = None
+
+    @property
+    def needs_random(self) -> bool:
+        """Whether some unit was excited by no reference image, and nothing is known to stand in for it."""
+        return self.best_random is None and not (self.best_reference > 0).all()
+
+    def learn_references(self, activations: NDArray[np.float64]) -> None:
+        """Take in [n_images, n_units] activations by reference images."""
+        self.best_reference = np.fmax(self.best_reference, np.fmax.reduce(activations, initial=-np.inf))
+
+    def learn_random(self, activations: NDArray[np.float64]) -> None:
+        """Take in [n_images, n_units] activations by images of random colours."""
+        self.best_random = np.fmax.reduce(activations)
+
+    def expected(self, activations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the spikes to expect, [n, n_units]; NaN stays NaN."""
+        stand_in = np.ones(len(self.best_reference)) if self.best_random is None else self.best_random
+        stand_in = np.where(stand_in > 0, stand_in, 1.0)
+        best = np.where(self.best_reference > 0, self.best_reference, stand_in)
+        return np.minimum(np.maximum(activations, 0) * (self.spikes / best), MAX_EXPECTED)
+
+
+def random_colours(n_images: int, height_px: int, width_px: int) -> NDArray[np.uint8]:
+    """Return images of large and small patches of random colours, the same ones every time."""
+    random = np.random.default_rng(0)
+    images = np.empty((n_images, height_px, width_px, 3), np.uint8)
+    for place, image in enumerate(images):
+        n_patches = 2 << (place % 4)
+        patches = random.integers(0, 256, (n_patches, n_patches, 3), np.uint8)
+        rows, columns = (np.arange(n) * n_patches // n for n in (height_px, width_px))
+        image[:] = patches[rows[:, None], columns]
+    return images
+
+
+class Poisson:
+    """Counts drawn at random, from a stream of its own for each unit and slot.
+
+    The draw depends on the seed, the unit's name and the slot alone: a showing that is repeated draws the same noise,
+    and neither order nor time nor the other units matter. Philox is made for this: a key is a stream, at no cost.
+    """
+
+    def __init__(self, seed: int, units: tuple[str, ...]) -> None:
+        seeds = [np.random.SeedSequence((seed, crc32(name.encode()))) for name in units]
+        self._units = [int(each.generate_state(1, np.uint64)[0]) for each in seeds]
+        self._bits = np.random.Philox(0)
+        self._start = self._bits.state
+        self._random = np.random.Generator(self._bits)
+
+    def draw(self, presentation: int, *expected: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Return [n, n_units] counts for [n_units] values each."""
+        counts = np.empty((len(expected), len(self._units)), np.int32)
+        for column, unit in enumerate(self._units):
+            self._open(unit, presentation // MAX_ATTEMPTS)
+            for row, means in enumerate(expected):
+                counts[row, column] = self._random.poisson(means[column])
+        return counts
+
+    def _open(self, unit: int, slot: int) -> None:
+        """Go to the beginning of the stream of a unit and slot."""
+        self._start["state"]["key"][:] = unit, slot
+        self._bits.state = self._start
+
+
+class Exact:
+    """Counts as expected, rounded to whole spikes."""
+
+    def draw(self, presentation: int, *expected: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Return [n, n_units] counts for [n_units] values each."""
+        return np.rint(np.stack(expected)).astype(np.int32)

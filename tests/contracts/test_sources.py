@@ -1,0 +1,117 @@
+"""What every source of responses must do; a new one is a name in `SOURCES` and the options it is tested with."""
+
+from collections.abc import Iterator
+from math import nan
+from time import monotonic
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adapters.source import SOURCES, ResponseSource, create_source
+from protocol.messages import Onsets, Responses, StimulusBatch
+from protocol.plugins import PluginError
+
+SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05]}
+OPTIONS = {"simulator": {"network": f"{__name__}:Mean", "units": "0,2", "layer": "output"}}
+DEADLINE_S = 5
+
+
+class Mean(nn.Module):
+    """Three units: how red, green and blue an image is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.output(torch.mean(images, dim=(2, 3)))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=SOURCES)
+def source(request: pytest.FixtureRequest) -> Iterator[ResponseSource]:
+    source = create_source(request.param, OPTIONS[request.param])
+    source.begin(SETTINGS)
+    source.see(a_batch(5))
+    yield source
+    source.close()
+
+
+def a_batch(n_images: int) -> StimulusBatch:
+    images = np.random.default_rng(3).integers(0, 256, (n_images, 32, 32, 3), np.uint8)
+    return StimulusBatch(np.arange(n_images, dtype=np.int64), images)
+
+
+def a_request(onsets_s: list[float], trial: int = 1) -> Onsets:
+    n = len(onsets_s)
+    ids = np.arange(n, dtype=np.int64)
+    return Onsets(trial, 100 * ids + 10_000 * trial, ids % 5, np.array(onsets_s))
+
+
+def answers(source: ResponseSource, n_presentations: int) -> list[Responses]:
+    """Return all answers until so many presentations are answered."""
+    given: list[Responses] = []
+    deadline_s = monotonic() + DEADLINE_S
+    while sum(len(each.presentation_ids) for each in given) < n_presentations:
+        assert monotonic() < deadline_s, "no answer"
+        given += source.poll()
+    return given
+
+
+def test_it_says_what_it_counts(source: ResponseSource) -> None:
+    assert source.name
+    assert len(set(source.channels)) == len(source.channels) > 0
+    assert isinstance(source.wants_images, bool)
+
+
+def test_every_presentation_is_answered_once_by_its_id(source: ResponseSource) -> None:
+    requests = [a_request([0.0, 0.2, 0.4], trial=1), a_request([1.0, 1.2], trial=2)]
+    for request in requests:
+        source.request(request)
+    given = answers(source, 5)
+    answered = np.concatenate([each.presentation_ids for each in given])
+    asked = np.concatenate([each.presentation_ids for each in requests])
+    assert sorted(answered.tolist()) == sorted(asked.tolist())
+    assert source.poll() == []
+
+
+def test_every_channel_is_counted(source: ResponseSource) -> None:
+    source.request(a_request([0.0, 0.2, 0.4]))
+    for each in answers(source, 3):
+        assert each.spike_counts.shape == (len(each.presentation_ids), len(source.channels))
+        assert each.onset_source
+
+
+def test_what_was_not_shown_is_not_measured(source: ResponseSource) -> None:
+    source.request(a_request([0.0, nan, 0.4]))
+    given = answers(source, 3)
+    measured = {p: m for each in given for p, m in zip(each.presentation_ids.tolist(), each.measured, strict=True)}
+    assert [measured[p] for p in sorted(measured)] == [True, False, True]
+    assert any(each.reason for each in given)
+
+
+def test_nothing_asked_is_nothing_answered(source: ResponseSource) -> None:
+    source.request(a_request([]))
+    assert source.poll() == []
+
+
+def test_a_new_session_begins_afresh(source: ResponseSource) -> None:
+    source.request(a_request([0.0]))
+    source.begin(SETTINGS)
+    assert source.poll() == []
+
+
+def test_it_says_how_old_its_data_are(source: ResponseSource) -> None:
+    assert source.data_age_s() >= 0
+
+
+def test_forgetting_images_that_were_never_seen_is_no_error(source: ResponseSource) -> None:
+    source.forget([1, 77])
+
+
+def test_unknown_names_and_options_are_answered_with_the_known_ones() -> None:
+    with pytest.raises(PluginError, match=r"no source named 'simulater'. Did you mean 'simulator'\?"):
+        create_source("simulater", {})
+    with pytest.raises(PluginError, match=r"source 'simulator': no parameter 'unit'. Did you mean 'units'\?"):
+        create_source("simulator", {"unit": "3"})
