@@ -90,7 +90,7 @@ def test_a_changed_configuration_keeps_its_text() -> None:
 
 def test_the_shipped_dry_run_is_valid_and_fast() -> None:
     config = load_config(Path(server.__file__).parent / "dry_run.toml")
-    assert (config.display.on_s, config.display.off_s, config.display.inter_trial_s) == (0.04, 0.01, 0.05)
+    assert config.display.on_s + config.display.off_s <= 0.05, "it ends within a minute in real time"
     assert config.evolutions[0].optimizer.parameters["population"] == 20
 
 

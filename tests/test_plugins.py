@@ -43,7 +43,7 @@ def test_a_wrong_parameter_is_answered_with_the_nearest_and_all() -> None:
 
 def test_a_missing_parameter_is_named() -> None:
     with pytest.raises(PluginError, match="part 'path': missing a required"):
-        create_part("part", "path", {"path": "server.plugins:find"})
+        create_part("part", "path", {"path": "protocol.plugins:find"})
 
 
 def test_a_part_with_free_parameters_takes_any() -> None:
