@@ -23,8 +23,9 @@ from server.restoring import restore
 from server.runs import Plan
 from server.scheduler import Schedule
 from server.scoring import RateScorer
-from server.session import Session, Settings
+from server.session import Session
 from server.session_file import SessionFile
+from server.welcome import Settings
 
 SHIPPED_REFERENCES = Path(__file__).with_name("references")
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}

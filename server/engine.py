@@ -72,6 +72,7 @@ class Engine:
         self._asked: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Advanced | Rendered | WorkerError] = queue.SimpleQueue()
         self._bell = _Bell()
+        self._ending_since_s: float | None = None
         self._worker = Worker(
             {evolution.number: evolution for evolution in evolutions}, self._announce, session.settings.images_per_trial
         )
@@ -84,19 +85,30 @@ class Engine:
     def run(self) -> None:
         """Run the session until it has ended; raise WorkerError if an optimizer, generator or scorer fails."""
         try:
-            self._carry_out(self.session.start())
-            ending_since_s: float | None = None
+            self.begin()
             while self.session.state is not State.ENDED:
-                self._check()
-                for sender, event in self._wait():
-                    self._tell(event, sender)
-                if self.session.state is State.ENDING:
-                    ending_since_s = ending_since_s or time.monotonic()
-                    if time.monotonic() - ending_since_s > GRACE_S:
-                        self._tell(GraceOver())
+                self.turn()
         finally:
-            self._worker.close(timeout_s=GRACE_S)
-            self._bell.close()
+            self.close()
+
+    def begin(self) -> None:
+        """Set the evolutions to work."""
+        self._carry_out(self.session.start())
+
+    def turn(self) -> None:
+        """Wait for something to happen, at most one tick, and deal with all that has."""
+        self._check()
+        for sender, event in self._wait():
+            self._tell(event, sender)
+        if self.session.state is State.ENDING:
+            self._ending_since_s = self._ending_since_s or time.monotonic()
+            if time.monotonic() - self._ending_since_s > GRACE_S:
+                self._tell(GraceOver())
+
+    def close(self) -> None:
+        """Stop the worker, which finishes the job at hand."""
+        self._worker.close(timeout_s=GRACE_S)
+        self._bell.close()
 
     def _wait(self) -> Iterator[tuple[Role | None, Event]]:
         """Yield what has happened, after waiting for it at most one tick."""
@@ -133,7 +145,10 @@ class Engine:
                     self._worker.submit(action)
 
     def _commit(self, rows: list[Row]) -> None:
-        """Put the rows on disk, however long the disk refuses: nothing is acted on or acknowledged before."""
+        """Put the rows on disk, however long the disk refuses: nothing is acted on or acknowledged before.
+
+        Whoever presses Ctrl-C twice meanwhile ends the server: what was not acknowledged, the peers still hold.
+        """
         alarmed = False
         while rows:
             try:
@@ -142,6 +157,8 @@ class Engine:
                         self.file.add(row)
                 break
             except sqlite3.OperationalError as error:
+                if alarmed and self._asked.qsize() > 1:
+                    raise OSError(f"{self.file.path} cannot be written: {error}; ended as asked") from error
                 alarmed = True
                 self._alarm(f"the session file cannot be written: {error}")
         if alarmed:

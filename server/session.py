@@ -12,9 +12,7 @@ Whatever the state, reports and responses are taken: what was measured counts. T
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import isnan
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +31,6 @@ from protocol.messages import (
     Trial,
     TrialReport,
     Void,
-    Welcome,
 )
 from server.actions import (
     Action,
@@ -58,22 +55,11 @@ from server.evolution import References
 from server.runs import Plan, Run, Runs
 from server.standing import Standing
 from server.traffic import Traffic
+from server.welcome import Settings, refusal
 
 
 class ProtocolError(ValueError):
     """A peer said something that makes no sense; it is dropped and counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the session talks to its peers."""
-
-    display: dict[str, Any] = field(default_factory=dict)
-    acquisition: dict[str, Any] = field(default_factory=dict)
-    images_per_trial: int = 5
-    trials_ahead: int = 2
-    """Trials that wait at the display, so that the animal never waits for the network."""
-    software: str = ""
 
 
 class Session:
@@ -139,12 +125,10 @@ class Session:
     # -- peers come and go
 
     def _join(self, hello: Hello, role: Role) -> list[Action]:
-        refusal = self._refusal(hello) if role is Role.ACQUISITION else ""
-        if refusal:
-            return [Dismiss(role, refusal)]
-        tables = {Role.DISPLAY: self.settings.display, Role.ACQUISITION: self.settings.acquisition}
-        welcome = Welcome(self.session_id, self.settings.software, tables.get(role, {}))
-        actions: list[Action] = [Record(Joined(hello)), Send(role, welcome)]
+        no = refusal(hello, self.channels, (run.plan for run in self.runs)) if role is Role.ACQUISITION else ""
+        if no:
+            return [Dismiss(role, no)]
+        actions: list[Action] = [Record(Joined(hello)), Send(role, self.settings.welcome(self.session_id, role))]
         if role is Role.DISPLAY:
             actions += self._catch_up_display(hello)
         elif role is Role.ACQUISITION:
@@ -152,17 +136,6 @@ class Session:
         if self.standing.clear(role.value):
             actions.append(Record(Cleared(role.value)))
         return [*actions, Send(role, self.standing.notice())]
-
-    def _refusal(self, hello: Hello) -> str:
-        offer = f"It offers: {', '.join(hello.channels) or 'none'}."
-        if self.channels and hello.channels != self.channels:
-            recorded = ", ".join(self.channels)
-            return f"this session records channels {recorded}; {hello.name} must offer just those. {offer}"
-        for run in self.runs:
-            for name in run.plan.channels:
-                if name not in hello.channels:
-                    return f"evolution {run.plan.name!r} scores channel {name!r}, which {hello.name} lacks. {offer}"
-        return "" if hello.channels else f"{hello.name} offers no channels, so there is nothing to score"
 
     def _catch_up_display(self, hello: Hello) -> list[Action]:
         """Send the images, void what a display that is gone took with it, and repeat what was never received."""

@@ -121,9 +121,7 @@ class SessionFile:
             case Joined():
                 hello = row.hello
                 channels = json.dumps(hello.channels)
-                self._insert(
-                    "peers", self._clock(), hello.role, hello.name, hello.instance, hello.software, channels
-                )
+                self._insert("peers", self._clock(), hello.role, hello.name, hello.instance, hello.software, channels)
             case Control():
                 arguments = json.dumps(row.arguments)
                 self._insert("controls", row.control_id, self._clock(), row.action, row.author, arguments)

@@ -15,8 +15,9 @@ from server.pictures import to_png
 from server.runs import Plan
 from server.scheduler import Schedule
 from server.scoring import RateScorer
-from server.session import Session, Settings
+from server.session import Session
 from server.snapshots import pack
+from server.welcome import Settings
 
 M = TypeVar("M", bound=Message)
 

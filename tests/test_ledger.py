@@ -87,6 +87,8 @@ def test_the_books_balance_whatever_happens_in_whatever_order(happenings: list[t
         done = sum(slot.state in (SlotState.MEASURED, SlotState.GIVEN_UP) for slot in ledger.slots)
         assert ledger.debt == len(ledger.slots) - done
         assert len(ledger.measurements(("u",)).stimulus_ids) == len(counted)
-        assert ledger.settled or ledger.available or any(
-            slot.state in (SlotState.SENT, SlotState.SHOWN) for slot in ledger.slots
+        assert (
+            ledger.settled
+            or ledger.available
+            or any(slot.state in (SlotState.SENT, SlotState.SHOWN) for slot in ledger.slots)
         )

@@ -1,0 +1,37 @@
+"""Who is let in, and what a peer is told at the door."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.messages import Hello, Role, Welcome
+from server.runs import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a session talks to its peers."""
+
+    display: dict[str, Any] = field(default_factory=dict)
+    acquisition: dict[str, Any] = field(default_factory=dict)
+    images_per_trial: int = 5
+    trials_ahead: int = 2
+    """Trials that wait at the display, so that the animal never waits for the network."""
+    software: str = ""
+
+    def welcome(self, session_id: str, role: Role) -> Welcome:
+        """Return what a peer of this role is told when it joins."""
+        tables = {Role.DISPLAY: self.display, Role.ACQUISITION: self.acquisition}
+        return Welcome(session_id, self.software, tables.get(role, {}))
+
+
+def refusal(hello: Hello, recorded: tuple[str, ...], plans: Iterable[Plan]) -> str:
+    """Return why an acquisition side cannot join a session with these channels on record; "" if it can."""
+    offer = f"It offers: {', '.join(hello.channels) or 'none'}."
+    if recorded and hello.channels != recorded:
+        return f"this session records channels {', '.join(recorded)}; {hello.name} must offer just those. {offer}"
+    for plan in plans:
+        for name in plan.channels:
+            if name not in hello.channels:
+                return f"evolution {plan.name!r} scores channel {name!r}, which {hello.name} lacks. {offer}"
+    return "" if hello.channels else f"{hello.name} offers no channels, so there is nothing to score"

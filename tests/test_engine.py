@@ -1,0 +1,124 @@
+"""The loop commits before it acts: while the disk refuses, nothing is sent, and nothing is lost."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from protocol.codec import decode, encode
+from protocol.messages import Acknowledge, Control, Message, Onsets, Trial, Welcome
+from server.engine import Engine
+from server.router import Router
+from server.session_file import SessionFile
+from server.worker import WorkerError
+from tests.builders import a_display, a_plan, a_report, a_session, an_acquisition, an_answer, an_evolution
+
+DEADLINE_MS = 10_000
+
+
+class RefusingFile(SessionFile):
+    """A session file on a disk that refuses to write so many times."""
+
+    refusals = 0
+
+    def add(self, row: Any) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        super().add(row)
+
+
+class Stage:
+    """An engine that a test turns by hand, and two bare peers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.file = RefusingFile.create(folder / "s.xdream", lambda: 1.0, {"session_id": "s1"})
+        self.router = Router("tcp://127.0.0.1:*", context=self.context)
+        self.session = a_session([a_plan(n_generations=0)], images_per_trial=6)
+        with self.file.transaction():
+            references = self.session.references
+            self.file.add_references(references, (b"",) * len(references.names))
+        self.evolution = an_evolution()
+        self.engine = Engine(self.session, [self.evolution], self.router, self.file)
+        self.display, self.acquisition = (self.context.socket(zmq.DEALER) for _ in range(2))
+        for socket in (self.display, self.acquisition):
+            socket.connect(self.router.address)
+        self.engine.begin()
+
+    def say(self, socket: "zmq.Socket[bytes]", message: Message) -> None:
+        socket.send_multipart(encode(message))
+
+    def hear(self, socket: "zmq.Socket[bytes]", kind: type[Any]) -> Any:
+        """Turn the engine until this peer hears a message of that kind."""
+        for _ in range(200):
+            while socket.poll(0):
+                message = decode(socket.recv_multipart())
+                if isinstance(message, kind):
+                    return message
+            self.engine.turn()
+        raise AssertionError(f"no {kind.__name__} came")
+
+    def close(self) -> None:
+        self.engine.close()
+        for socket in (self.display, self.acquisition):
+            socket.close(linger=0)
+        self.router.close()
+        self.file.close()
+        self.context.term()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.close()
+
+
+def a_trial_out(stage: Stage) -> Trial:
+    stage.say(stage.acquisition, an_acquisition())
+    stage.hear(stage.acquisition, Welcome)
+    stage.say(stage.display, a_display())
+    trial: Trial = stage.hear(stage.display, Trial)
+    return trial
+
+
+def test_nothing_is_acknowledged_while_the_disk_refuses(stage: Stage) -> None:
+    trial = a_trial_out(stage)
+    stage.file.refusals = 2
+    stage.say(stage.display, a_report(trial))
+    acknowledge = stage.hear(stage.display, Acknowledge)
+    assert acknowledge.trials.tolist() == [trial.trial]
+    assert stage.file.refusals == 0, "it was written in the end, and not before"
+    [(reported,)] = stage.file.connection.execute(
+        "SELECT COUNT(*) FROM trials WHERE reported_at IS NOT NULL"
+    ).fetchall()
+    assert reported == 1
+
+
+def test_nonsense_from_a_peer_is_dropped_and_the_loop_goes_on(stage: Stage) -> None:
+    trial = a_trial_out(stage)
+    stage.say(stage.acquisition, a_report(trial))
+    stage.say(stage.display, Control("c1", "end"))
+    stage.say(stage.display, a_report(trial))
+    assert stage.hear(stage.display, Acknowledge)
+    assert stage.router.n_dropped >= 1
+
+
+def test_a_generator_that_fails_ends_the_loop_with_its_own_words(stage: Stage) -> None:
+    def broken(codes: object) -> None:
+        raise RuntimeError("out of memory")
+
+    stage.evolution.generator = type("Broken", (), {"render": staticmethod(broken), "code_shape": (2, 2, 3)})()
+    with pytest.raises(WorkerError, match="out of memory"):
+        answer_everything(stage)
+
+
+def answer_everything(stage: Stage) -> None:
+    stage.say(stage.display, a_report(a_trial_out(stage)))
+    while True:
+        stage.say(stage.acquisition, an_answer(stage.hear(stage.acquisition, Onsets)))
+        stage.say(stage.display, a_report(stage.hear(stage.display, Trial)))
