@@ -17,21 +17,27 @@ class Gain:
     A unit's best reference image is worth `spikes_at_best_reference`. Where there are no reference images, or none
     excites the unit, the best of some images of random colours stands in for it, and where they do not either, an
     activation of 1. All of these are the same whatever was shown, so that a lost message changes no count.
+
+    No spikes are expected of an activation of 0; or, if asked for, of the worst reference image's: the zero of a
+    classifier's logits means nothing, since the softmax after it does not see it.
     """
 
-    def __init__(self, spikes_at_best_reference: float, n_units: int) -> None:
+    def __init__(self, spikes_at_best_reference: float, n_units: int, zero_at_worst_reference: bool = False) -> None:
         self.spikes = spikes_at_best_reference
+        self.zero_at_worst_reference = zero_at_worst_reference
+        self.worst_reference = np.full(n_units, np.inf)
         self.best_reference = np.full(n_units, -np.inf)
         self.best_random: NDArray[np.float64] | None = None
 
     @property
     def needs_random(self) -> bool:
         """Whether some unit was excited by no reference image, and nothing is known to stand in for it."""
-        return self.best_random is None and not (self.best_reference > 0).all()
+        return self.best_random is None and not (self.best_reference > self._zero()).all()
 
     def learn_references(self, activations: NDArray[np.float64]) -> None:
         """Take in [n_images, n_units] activations by reference images."""
         self.best_reference = np.fmax(self.best_reference, np.fmax.reduce(activations, initial=-np.inf))
+        self.worst_reference = np.fmin(self.worst_reference, np.fmin.reduce(activations, initial=np.inf))
 
     def learn_random(self, activations: NDArray[np.float64]) -> None:
         """Take in [n_images, n_units] activations by images of random colours."""
@@ -39,10 +45,16 @@ class Gain:
 
     def expected(self, activations: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the spikes to expect, [n, n_units]; NaN stays NaN."""
-        stand_in = np.ones(len(self.best_reference)) if self.best_random is None else self.best_random
-        stand_in = np.where(stand_in > 0, stand_in, 1.0)
-        best = np.where(self.best_reference > 0, self.best_reference, stand_in)
-        return np.minimum(np.maximum(activations, 0) * (self.spikes / best), MAX_EXPECTED)
+        zero = self._zero()
+        stand_in = zero + 1.0 if self.best_random is None else self.best_random
+        stand_in = np.where(stand_in > zero, stand_in, zero + 1.0)
+        best = np.where(self.best_reference > zero, self.best_reference, stand_in)
+        return np.minimum(np.maximum(activations - zero, 0) * (self.spikes / (best - zero)), MAX_EXPECTED)
+
+    def _zero(self) -> NDArray[np.float64]:
+        """Return the activation that is worth no spikes, [n_units]."""
+        known = self.zero_at_worst_reference & np.isfinite(self.worst_reference)
+        return np.where(known, self.worst_reference, 0.0)
 
 
 def random_colours(n_images: int, height_px: int, width_px: int) -> NDArray[np.uint8]:

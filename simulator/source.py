@@ -14,11 +14,14 @@ from simulator.neurons import Exact, Gain, Poisson, random_colours
 from simulator.units import LayerUnits, parse_units
 
 NOISES = ("poisson", "none")
+ZEROS = ("0", "worst_reference")
 N_RANDOM_IMAGES = 64
 
 
 class SimulatedUnits:
     """Units of one layer as if recorded: rectified activation, scaled to spikes, plus a baseline, counted with noise.
+
+    `zero_at` is the activation that is worth no spikes: "0", or for logits rather "worst_reference".
 
     Activations are taken when images are seen, all of a batch in one pass, so an answer takes no time. With
     noise "none" a count is the expected one, rounded: let `spikes_at_best_reference` be large then.
@@ -34,6 +37,7 @@ class SimulatedUnits:
         layer: str = "output",
         units: str = "0",
         spikes_at_best_reference: str = "20",
+        zero_at: str = "0",
         noise: str = "poisson",
         baseline_hz: str = "0",
         seed: str = "0",
@@ -42,6 +46,9 @@ class SimulatedUnits:
         self.channels = self._units.names
         self._spikes = _number("spikes_at_best_reference", spikes_at_best_reference)
         self._baseline_hz = _number("baseline_hz", baseline_hz)
+        if zero_at not in ZEROS:
+            raise SourceError(f"zero_at must be {' or '.join(ZEROS)}, got {zero_at!r}.")
+        self._zero_at_worst_reference = zero_at == "worst_reference"
         if noise not in NOISES:
             raise SourceError(f"no noise named {noise!r}. Known: {', '.join(NOISES)}.")
         self._noise = Exact() if noise == "none" else Poisson(_whole("seed", seed), self.channels)
@@ -51,7 +58,7 @@ class SimulatedUnits:
         """Forget all images and answers, and take the windows' lengths."""
         self._window_s = _length_s(settings.get("response_window_s", (0.05, 0.2)))
         self._baseline_window_s = _length_s(settings.get("baseline_window_s", (0.0, 0.05)))
-        self._gain = Gain(self._spikes, len(self.channels))
+        self._gain = Gain(self._spikes, len(self.channels), self._zero_at_worst_reference)
         self._activations: dict[int, NDArray[np.float64]] = {}
         self._size_px = (0, 0)
         self._answers: list[Responses] = []

@@ -14,6 +14,7 @@ from adapters.source import SourceError
 from protocol.ids import presentation_id, stimulus_id
 from protocol.messages import Onsets, Responses, StimulusBatch
 from simulator.models import create_network, list_layers
+from simulator.neurons import Gain
 from simulator.source import SimulatedUnits
 from simulator.units import LayerUnits, Unit, parse_units
 
@@ -258,3 +259,11 @@ def test_weights_that_do_not_fit_or_are_none_are_refused_in_a_sentence(tmp_path:
         (tmp_path / name).write_bytes(b"not weights at all")
         with pytest.raises(SourceError, match="cannot be read as weights"):
             create_network(f"{__name__}:Tiny", str(tmp_path / name))
+
+
+def test_a_logit_is_counted_from_the_worst_reference_image_if_asked() -> None:
+    gain = Gain(10.0, n_units=2, zero_at_worst_reference=True)
+    gain.learn_references(np.array([[-8.0, 1.0], [-4.0, 3.0]]))
+    np.testing.assert_allclose(
+        gain.expected(np.array([[-8.0, 3.0], [-2.0, 2.0], [-9.0, np.nan]])), [[0, 10], [15, 5], [0, np.nan]]
+    )
