@@ -11,6 +11,8 @@ import numpy as np
 from protocol.plugins import nearest
 
 P = TypeVar("P")
+START = "initial_codes"
+"""The parameter that every optimizer has beside those of its own."""
 
 
 class OptimizerError(ValueError):
@@ -64,6 +66,8 @@ def checked(kind: type[P], optimizer: str, given: Mapping[str, Any]) -> P:
 
 def changed(parameters: P, optimizer: str, changes: Mapping[str, Any]) -> P:
     """Return the parameters with some of them changed, or raise a sentence."""
+    if START in changes:
+        raise OptimizerError(f"optimizer {optimizer!r}: {START} cannot change while it runs.")
     new = checked(type(parameters), optimizer, {**vars(parameters), **changes})
     for each in fields(parameters):  # type: ignore[arg-type]
         settled = not each.metadata["range"].live
@@ -73,7 +77,7 @@ def changed(parameters: P, optimizer: str, changes: Mapping[str, Any]) -> P:
 
 
 def _unknown(optimizer: str, name: str, known: list[str]) -> str:
-    known = [*known, "initial_codes"]
+    known = [*known, START]
     return f"optimizer {optimizer!r}: no parameter {name!r}.{nearest(name, known)} Known: {', '.join(known)}."
 
 

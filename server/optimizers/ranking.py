@@ -40,13 +40,12 @@ def filled(scores: Vector) -> Vector:
     return np.where(np.isnan(scores), np.nanmean(scores), scores)
 
 
-def normal_scores(scores: Vector, random: RandomStream) -> Vector:
-    """Return what standard normals of these ranks would be, [n], ties in random order (Blom 1958)."""
-    worth = np.empty(len(scores))
-    worth[best_first(scores, random)] = quantiles(1 - (np.arange(len(scores)) + 0.625) / (len(scores) + 0.25))
-    return worth
+def normal_scores(scores: Vector) -> Vector:
+    """Return the standard normals of these ranks, [n] (Blom 1958); equal scores share the mean of theirs.
 
-
-def quantiles(shares: Vector) -> Vector:
-    """Return the standard normal's quantiles of shares [n] between 0 and 1."""
-    return np.array([NormalDist().inv_cdf(share) for share in shares])
+    That is what random orders come to on average, without the noise they bring.
+    """
+    levels, level, n_each = np.unique(scores, return_inverse=True, return_counts=True)
+    worth = np.array([NormalDist().inv_cdf((i + 0.625) / (len(scores) + 0.25)) for i in range(len(scores))])
+    shared = np.bincount(np.repeat(np.arange(len(levels)), n_each), worth) / n_each
+    return np.asarray(shared[level])

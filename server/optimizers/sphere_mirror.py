@@ -1,7 +1,7 @@
-"""sphere_mirror: evolves a direction by mirrored steps and signed ranks, on a sphere of fixed contrast.
+"""sphere_mirror, the house's own: turns a direction by mirrored steps and signed ranks, at a fixed contrast.
 
 Each step is tried to both sides of the centre (Brockhoff et al. 2010), so that what both sides share - contrast,
-drift, the curve of the sphere - cancels; and bad images repel as good ones attract, for under noise they say as much.
+drift, the curve of the sphere - cancels. Bad images repel as good ones attract: under noise they say as much.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ from server.optimizers.search import Vectors
 from server.optimizers.sphere import NORM_PER_ROOT_GENE
 from server.optimizers.sphere_geometry import exp_map, tangent, unit
 
+TINY = 1e-9
+"""The least length of weights to divide by: all of them are 0 where all scores are equal."""
+
 
 @dataclass(frozen=True)
 class SphereMirrorParameters:
@@ -22,13 +25,15 @@ class SphereMirrorParameters:
 
     population: int = parameter(40, at_least=4)
     """Codes a generation, in pairs: an odd number is rounded down."""
-    learning_rate: float = parameter(1.0, above=0)
+    learning_rate: float = parameter(0.4, above=0)
+    """How far the centre turns in a generation, as a share of the angle of exploration."""
     norm: float | None = parameter(None, above=0)
     """By default 300 at 4096 genes, and as the root of their number."""
-    n_generations: int = parameter(75, at_least=2)
-    """Those in which exploration gets to its last angle, which it then holds."""
     first_angle_deg: float = parameter(50.0, above=0, at_most=90)
     last_angle_deg: float = parameter(10.0, above=0, at_most=90)
+    """Where narrowing ends: any closer, and neighbours differ by less than spikes do."""
+    steady_generations: float = parameter(8.0, above=0)
+    """After so many the angle is 0.7 of the first, after three times as many 0.5."""
 
 
 class SphereMirror(CentreSearch[SphereMirrorParameters]):
@@ -42,30 +47,35 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
         return self.parameters.norm or NORM_PER_ROOT_GENE * np.sqrt(self.n_genes)
 
     def angle_deg(self) -> float:
-        """Return the angle at which this generation explores; the first to have a centre is number 1."""
-        parameters, g = self.parameters, max(self.generation, 1)
-        share = min(1.0, (g - 1) / (parameters.n_generations - 1))
-        return float(parameters.first_angle_deg ** (1 - share) * parameters.last_angle_deg**share)
+        """Return the angle at which this generation explores.
+
+        A sum of g equal steps at random angles is turned by the next by 1 / sqrt(g): so narrowed, every
+        generation's evidence weighs alike in the centre, and nobody need say when the session will end.
+        """
+        parameters, age = self.parameters, max(self.generation - 1, 0)
+        angle = parameters.first_angle_deg / np.sqrt(1 + age / parameters.steady_generations)
+        return float(max(angle, min(parameters.first_angle_deg, parameters.last_angle_deg)))
 
     def _size(self) -> int:
         return self.parameters.population // 2 * 2
 
     def _sample(self, centre: Vectors) -> Vectors:
         at = unit(centre)
-        steps = np.radians(self.angle_deg()) * self._directions(at, self._size() // 2)
+        directions = tangent(self.random.standard_normal((self._size() // 2, self.n_genes)), at)
+        steps = np.radians(self.angle_deg()) / np.sqrt(self.n_genes) * directions
         return np.concatenate([exp_map(at, steps), exp_map(at, -steps)])
 
-    def _directions(self, at: Vectors, n: int) -> Vectors:
-        """Return tangents [n, d] of length 1 on average."""
-        return tangent(self.random.standard_normal((n, self.n_genes)), at) / np.sqrt(self.n_genes)
-
     def _move(self, centre: Vectors, codes: Vectors, scores: Vectors) -> Vectors:
-        at, measured = unit(centre), ~np.isnan(scores)
-        weights = self._weigh(scores[measured])
-        pull = tangent(weights @ unit(codes[measured]), at)
+        at = unit(centre)
+        pull = tangent(self._weigh(scores) @ codes / self.norm, at)
         return exp_map(at, self.parameters.learning_rate * pull)
 
     def _weigh(self, scores: Vectors) -> Vectors:
-        """Return what each score is worth: its normal score, 1.3 in all."""
-        worth = normal_scores(scores, self.random)
-        return np.asarray(1.3 * worth / np.abs(worth).sum())
+        """Return what each code counts for, [n]: signed, so a broken pair needs no care; squares summing to 1.
+
+        Fewer where some were not measured: half the evidence is worth a step shorter by the root of two.
+        """
+        measured = ~np.isnan(scores)
+        worth = np.zeros(len(scores))
+        worth[measured] = normal_scores(scores[measured])
+        return np.asarray(worth * np.sqrt(measured.mean()) / max(float(np.linalg.norm(worth)), TINY))

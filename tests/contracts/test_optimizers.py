@@ -322,6 +322,11 @@ def test_a_parameter_out_of_range_is_named(name: str, value: Any) -> None:
         optimizer.change(**wrong)
 
 
+def test_a_start_cannot_be_changed(name: str) -> None:
+    with pytest.raises(OptimizerError, match="initial_codes cannot change"):
+        an_optimizer(name).change(initial_codes=np.zeros((4, *SHAPE)))
+
+
 def test_a_bad_start_is_refused(name: str) -> None:
     with pytest.raises(OptimizerError, match="initial_codes"):
         create(name, SHAPE, 1, initial_codes=np.zeros((4, 48)))
