@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +91,12 @@ class Ledger:
 
     @property
     def available(self) -> int:
-        """How many owed slots could be shown at once, their images being there."""
-        return sum(self.slots[i].stimulus_id in self._ready for i in self._owed)
+        """How many owed slots can be shown now: in their order, up to the first whose image does not exist yet.
+
+        Nothing overtakes: reference images are always there, and would else be shown first in every generation.
+        """
+        ready = takewhile(lambda number: self.slots[number].stimulus_id in self._ready, self._owed)
+        return sum(1 for _ in ready)
 
     @property
     def waits_for_images(self) -> bool:
@@ -104,13 +109,12 @@ class Ledger:
 
     def take(self) -> tuple[int, int]:
         """Return (presentation id, stimulus id) of the next showing; IndexError when none is available."""
-        for place, number in enumerate(self._owed):
-            slot = self.slots[number]
-            if slot.stimulus_id in self._ready:
-                del self._owed[place]
-                slot.state = SlotState.SENT
-                return presentation_id(self.evolution, self.generation, number, slot.attempt), slot.stimulus_id
-        raise IndexError("nothing is owed whose image is ready")
+        if not self.available:
+            raise IndexError("nothing is owed whose image is ready")
+        number = self._owed.popleft()
+        slot = self.slots[number]
+        slot.state = SlotState.SENT
+        return presentation_id(self.evolution, self.generation, number, slot.attempt), slot.stimulus_id
 
     def retake(self, presentation: int) -> None:
         """Mark a presentation as sent, as `take` did when it was recorded: how a resumed session catches up."""

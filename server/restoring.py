@@ -14,6 +14,10 @@ from server.runs import Run
 from server.session import Session
 from server.snapshots import unpack
 
+_LATEST = """
+    SELECT generation, scored_at, snapshot FROM generations JOIN snapshots USING (evolution, generation)
+    WHERE evolution = ? ORDER BY generation DESC, moment = 'told' DESC LIMIT 1
+"""
 _PRESENTATIONS = """
     SELECT p.*, t.reported_at, r.measured, r.spike_counts, r.baseline_counts
     FROM presentations p JOIN trials t USING (trial) LEFT JOIN responses r USING (presentation_id)
@@ -45,12 +49,11 @@ def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
 
 
 def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlite3.Cursor) -> None:
-    latest = "SELECT generation, asked, told, scored_at FROM generations WHERE evolution = ? ORDER BY generation DESC"
-    row = cursor.execute(latest, (evolution.number,)).fetchone()
+    row = cursor.execute(_LATEST, (evolution.number,)).fetchone()
     if row is None:
         return
     run.last_generation = row["generation"]
-    evolution.optimizer.restore(unpack(row["told"] or row["asked"]))
+    evolution.optimizer.restore(unpack(row["snapshot"]))
     if row["scored_at"] is not None:
         return
     which = (evolution.number, run.last_generation)

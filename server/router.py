@@ -13,6 +13,8 @@ from protocol.messages import PROTOCOL_VERSION, Farewell, Heartbeat, Hello, Mess
 from protocol.peer import HEARTBEAT_S
 
 PEER_LOST_S = 2.0
+LEAVE_S = 1.0
+QUIET_MS = 100
 ONE_OF = frozenset({Role.DISPLAY, Role.ACQUISITION})
 """Roles that one peer at a time can have; there may be many operators."""
 log = logging.getLogger(__name__)
@@ -95,8 +97,12 @@ class Router:
         self.n_dropped += 1
         log.warning("dropped a message from %s: %s", sender, error)
 
-    def close(self) -> None:
-        """Close the socket, giving the last messages half a second to leave."""
+    def close(self, reason: str = "") -> None:
+        """Close the socket, the last messages having left; tell whoever still talks the reason first."""
+        patience_s = self._clock() + LEAVE_S if reason else 0.0
+        while self._clock() < patience_s and self.socket.poll(QUIET_MS):
+            identity, *_ = self.socket.recv_multipart()
+            self.socket.send_multipart([identity, *encode(Farewell(reason))])
         self.socket.close()
 
     def _read(self, identity: bytes, frames: list[bytes]) -> tuple[Role, Message] | None:
@@ -109,7 +115,9 @@ class Router:
         if isinstance(message, Hello):
             return self._greet(identity, message)
         if link is None:
+            # A peer of before a restart, or of a connection given up: it is to introduce itself again.
             self.drop("a stranger", ValueError(f"{type(message).__name__} before Hello"))
+            self.socket.send_multipart([identity, *encode(Farewell("say Hello first", final=False))])
             return None
         link.heard_s = self._clock()
         if isinstance(message, Heartbeat):

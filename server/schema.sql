@@ -13,10 +13,15 @@ CREATE TABLE generations (
     evolution INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     proposed_at REAL NOT NULL,
-    asked BLOB NOT NULL,  -- the optimizer's snapshot with this generation's ask pending
     scored_at REAL,
-    told BLOB,  -- the optimizer's snapshot after this generation, where no other followed at once
     PRIMARY KEY (evolution, generation)
+) STRICT;
+CREATE TABLE snapshots (
+    evolution INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    moment TEXT NOT NULL,  -- "asked": this generation's ask is pending; "told": after it, where no other followed
+    snapshot BLOB NOT NULL,  -- the optimizer: .npz
+    PRIMARY KEY (evolution, generation, moment)
 ) STRICT;
 CREATE TABLE stimuli (
     stimulus_id INTEGER PRIMARY KEY,

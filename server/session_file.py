@@ -149,28 +149,30 @@ class SessionFile:
         """Add the pictures of stimuli that are there already, with a fingerprint of their pixels."""
         rows = []
         for stimulus, image, png in zip(stimulus_ids.tolist(), images, pngs, strict=True):
-            contrast = float(image.mean(axis=2).std() / 255)
-            rows.append((fingerprint(image), contrast, png, stimulus))
+            rows.append((fingerprint(image), rms_contrast(image), png, stimulus))
         self._all("UPDATE stimuli SET sha256 = ?, rms_contrast = ?, png = ? WHERE stimulus_id = ?", rows)
 
     def _add_advanced(self, row: Advanced) -> None:
         if row.outcome is not None:
-            self._add_outcome(row.outcome, None if row.proposal else row.snapshot)
+            self._add_outcome(row.outcome)
         if row.proposal is not None:
-            self._add_proposal(row.proposal, row.snapshot)
+            self._add_proposal(row.proposal)
+            self._insert("snapshots", row.evolution, row.proposal.generation, "asked", row.snapshot)
+        elif row.outcome is not None:
+            self._insert("snapshots", row.evolution, row.outcome.generation, "told", row.snapshot)
 
-    def _add_outcome(self, outcome: Outcome, told: bytes | None) -> None:
+    def _add_outcome(self, outcome: Outcome) -> None:
         which = (outcome.evolution, outcome.generation)
-        told_how = "UPDATE generations SET scored_at = ?, told = ? WHERE evolution = ? AND generation = ?"
-        self.connection.execute(told_how, (self._clock(), told, *which))
+        scored = "UPDATE generations SET scored_at = ? WHERE evolution = ? AND generation = ?"
+        self.connection.execute(scored, (self._clock(), *which))
         ids = [*outcome.stimulus_ids.tolist(), *outcome.reference_ids.tolist()]
         scores = [*outcome.scores.tolist(), *outcome.reference_scores.tolist()]
         rows = [(*which, stimulus, score) for stimulus, score in zip(ids, scores, strict=True)]
         self._all("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)  # SQLite keeps NaN as NULL
 
-    def _add_proposal(self, proposal: Proposal, asked: bytes) -> None:
+    def _add_proposal(self, proposal: Proposal) -> None:
         which = (proposal.evolution, proposal.generation)
-        self._insert("generations", *which, self._clock(), asked, None, None)
+        self._insert("generations", *which, self._clock(), None)
         rows = []
         for place, (stimulus, code) in enumerate(zip(proposal.stimulus_ids.tolist(), proposal.codes, strict=True)):
             blob, norm = wire(code, "<f4"), float(np.linalg.norm(code))
@@ -250,6 +252,12 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
 def fingerprint(image: Images) -> str:
     """Return the SHA-256 of [height, width, 3] pixels."""
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def rms_contrast(image: Images) -> float:
+    """Return the standard deviation of an image's grey values, as a share of white."""
+    grey = image.sum(axis=2, dtype=np.uint16)
+    return float(grey.std() / (3 * 255))
 
 
 def wire(array: NDArray[Any], dtype: str) -> bytes:

@@ -126,7 +126,7 @@ ROWS = {
     "scores": "SELECT evolution, generation, stimulus_id, score FROM scores ORDER BY 1, 2, 3",
     "counts": "SELECT p.evolution, p.generation, p.slot, r.spike_counts FROM presentations p"
     " JOIN responses r USING (presentation_id) WHERE r.measured ORDER BY 1, 2, 3",
-    "snapshots": "SELECT evolution, generation, asked FROM generations ORDER BY 1, 2",
+    "snapshots": "SELECT evolution, generation, moment, snapshot FROM snapshots ORDER BY 1, 2, 3",
 }
 
 

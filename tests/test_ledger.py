@@ -27,11 +27,14 @@ def test_a_showing_is_taken_shown_and_measured() -> None:
     assert ledger.measurements(("u",)).spike_counts.tolist() == [[3]]
 
 
-def test_an_image_that_does_not_exist_yet_is_not_taken() -> None:
-    ledger = Ledger(1, 1, np.array([100, 101], np.int64), 3)
-    ledger.make_ready([101])
-    assert ledger.take()[1] == 101
+def test_an_image_that_does_not_exist_yet_is_waited_for_and_not_overtaken() -> None:
+    ledger = Ledger(1, 1, np.array([100, 101, 102], np.int64), 3)
+    ledger.make_ready([102])
     assert ledger.available == 0 and ledger.waits_for_images
+    ledger.make_ready([100])
+    assert ledger.available == 1 and ledger.take()[1] == 100
+    ledger.make_ready([101])
+    assert [ledger.take()[1] for _ in range(2)] == [101, 102]
 
 
 def test_an_old_attempt_changes_nothing() -> None:

@@ -131,3 +131,18 @@ def test_a_stranger_is_not_listened_to_before_hello(station: Station) -> None:
 def test_an_address_in_use_is_a_sentence(station: Station) -> None:
     with pytest.raises(OSError, match=r"cannot listen at .* another server"):
         Router(station.router.address, lambda: 0.0, station.context)
+
+
+def test_a_stranger_is_asked_to_introduce_itself_again(station: Station) -> None:
+    socket = station.a_socket()
+    station.tell(socket, Heartbeat(0.0))
+    answer = station.hear(socket)
+    assert isinstance(answer, Farewell) and not answer.final
+
+
+def test_whoever_still_talks_when_the_session_is_over_is_told_so(station: Station) -> None:
+    socket = station.a_socket()
+    socket.send_multipart(encode(a_display()))
+    station.router.close("session ended")
+    answer = station.hear(socket)
+    assert isinstance(answer, Farewell) and answer.final and answer.reason == "session ended"
