@@ -1,0 +1,51 @@
+"""The benchmarks run and say something; how fast anything is, no test can know."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import dead_time, dry_run, loop, render
+from server.cli import DRY_RUN
+from server.config import load_config
+
+LINES = 'name = "raw_pixel", size = 4'
+
+
+def a_console() -> Console:
+    return Console(file=io.StringIO(), width=160)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_dead_times_are_taken_with_streaming_and_without(tmp_path: Path) -> None:
+    row = dead_time.compare_dead_times(dead_time.Case("tiny", LINES, population=8), tmp_path, seconds=0)
+
+    assert row.what == "tiny"
+    assert row.ratio > 0
+
+
+def test_round_trips_stand_beside_pickle_and_bare_bytes() -> None:
+    console = a_console()
+
+    loop.main(["wire", "--trips", "1"], console)
+
+    assert "40 x 256 x 256 RGB, 7.9 MB" in printed(console)
+    assert "bare bytes" in printed(console)
+
+
+def test_the_bare_loop_searches_as_the_dry_run_does() -> None:
+    bare = dry_run.BareLoop(load_config(DRY_RUN))
+
+    assert bare.turn() == bare.turn() == 30
+
+
+def test_a_batch_stands_beside_single_images() -> None:
+    console = a_console()
+
+    render.main(["--generator", "raw_pixel", "--codes", "2", "--seconds", "0"], console)
+
+    assert "one image at a time" in printed(console)
