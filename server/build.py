@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from protocol.ids import stimulus_id
 from protocol.software import software
-from server import generators, optimizers
+from server import generators, initial_codes, optimizers
 from server.config import Config, ConfigError, parse_config
 from server.config_tables import Evolution as EvolutionTable
 from server.evolution import Evolution, References
@@ -22,9 +22,9 @@ from server.pictures import to_png
 from server.restoring import restore
 from server.runs import Plan
 from server.scheduler import Schedule
-from server.scoring import RateScorer
+from server.scoring import Scorer, ScorerError, create
 from server.session import Session
-from server.session_file import SessionFile
+from server.session_file import SessionFile, SessionFileError
 from server.welcome import Settings
 
 SHIPPED_REFERENCES = Path(__file__).with_name("references")
@@ -86,12 +86,25 @@ def resume(path: Path, clock: Callable[[], float], generations: int | None = Non
             file.set_fact("changes", json.dumps(asdict(changes)))
         config = changes.apply(parse_config(facts["config"], f"the configuration in {path}"))
         evolutions = build_evolutions(config, file.references())
+        _check_weights(path, file, evolutions)
         session = build_session(config, facts["session_id"], evolutions)
         restore(session, evolutions, file.connection)
     except BaseException:
         file.close()
         raise
     return Built(config, session, evolutions, file)
+
+
+def _check_weights(path: Path, file: SessionFile, evolutions: list[Evolution]) -> None:
+    """Raise SessionFileError if a generator would draw other pictures than it drew before."""
+    for evolution in evolutions:
+        then = file.evolution_facts(evolution.number)["generator"]["weights_sha256"]
+        now = evolution.facts["generator"]["weights_sha256"]
+        if then != now:
+            raise SessionFileError(
+                f"{path}: evolution {evolution.name!r} was drawn with the generator weights {then[:12]}..., and these "
+                f"are {now[:12]}...: the same codes would be other pictures. Bring the weights of then."
+            )
 
 
 def build_session(config: Config, session_id: str, evolutions: list[Evolution]) -> Session:
@@ -111,12 +124,21 @@ def build_session(config: Config, session_id: str, evolutions: list[Evolution]) 
 
 
 def build_evolutions(config: Config, references: References | None = None) -> list[Evolution]:
-    """Return the evolutions of a configuration, with these reference images or those it names."""
+    """Return the evolutions of a configuration, new; or, with the references on record, to be restored."""
     made = [_generator(table) for table in config.evolutions]
+    begins = references is None
     if references is None:
         blank = made[0].render(np.zeros((1, *made[0].code_shape), np.float32))
         references = load_references(config, (blank.shape[1], blank.shape[2]))
-    return [_evolution(config, n, made[n - 1], references) for n in range(1, len(made) + 1)]
+    evolutions = []
+    for number, (table, generator) in enumerate(zip(config.evolutions, made, strict=True), 1):
+        seed = (config.session.seed, number)
+        initial = _initial_codes(table, generator, seed) if begins else {}
+        optimizer = _optimizer(table, generator, seed, initial)
+        schedule, scorer = Schedule(config.session.seed, number, table.repeats), build_scorer(config, table)
+        parts = (optimizer, generator, scorer, schedule, references)
+        evolutions.append(Evolution(number, table.name, *parts, _facts(table, generator)))
+    return evolutions
 
 
 def load_references(config: Config, size_px: tuple[int, int]) -> References:
@@ -150,26 +172,42 @@ def _generator(table: EvolutionTable) -> generators.Generator:
         raise ConfigError(f"evolution {table.name!r}, [evolution.generator]: {error}") from error
 
 
-def _evolution(config: Config, number: int, generator: generators.Generator, references: References) -> Evolution:
-    table, seed = config.evolutions[number - 1], config.session.seed
-    given = table.optimizer.parameters
+def _initial_codes(table: EvolutionTable, generator: generators.Generator, seed: tuple[int, int]) -> dict[str, Any]:
+    if not table.initial.name:
+        return {}
     try:
-        optimizer = optimizers.create(table.optimizer.name, generator.code_shape, (seed, number), **given)
+        return {"initial_codes": initial_codes.create(table.initial.name, generator, seed, **table.initial.parameters)}
+    except initial_codes.InitialCodesError as error:
+        raise ConfigError(f"evolution {table.name!r}, [evolution.initial]: {error}") from error
+
+
+def _optimizer(
+    table: EvolutionTable, generator: generators.Generator, seed: tuple[int, int], initial: dict[str, Any]
+) -> optimizers.Optimizer:
+    parameters = table.optimizer.parameters | initial
+    try:
+        return optimizers.create(table.optimizer.name, generator.code_shape, seed, **parameters)
     except optimizers.OptimizerError as error:
         raise ConfigError(f"evolution {table.name!r}, [evolution.optimizer]: {error}") from error
-    facts = {
+
+
+def _facts(table: EvolutionTable, generator: generators.Generator) -> dict[str, Any]:
+    """Return what the record says of an evolution's parts."""
+    return {
         "optimizer": table.optimizer.model_dump(),
         "generator": table.generator.model_dump() | {"weights_sha256": getattr(generator, "weights_sha256", "")},
+        "initial": table.initial.model_dump(),
         "scorer": table.scorer.model_dump(),
         "channels": table.channels,
     }
-    schedule = Schedule(seed, number, table.repeats)
-    return Evolution(number, table.name, optimizer, generator, _scorer(config, table), schedule, references, facts)
 
 
-def _scorer(config: Config, table: EvolutionTable) -> RateScorer:
+def build_scorer(config: Config, table: EvolutionTable) -> Scorer:
+    """Return the scorer of an evolution; raise ConfigError if it cannot be had."""
     response, baseline = config.acquisition.response_window_s, config.acquisition.baseline_window_s
     weights = () if table.combine == "mean" else tuple(table.combine)
-    return RateScorer(
-        table.channels, weights, response[1] - response[0], baseline[1] - baseline[0], table.scorer.baseline
-    )
+    widths_s = (response[1] - response[0], baseline[1] - baseline[0])
+    try:
+        return create(table.scorer.name, table.channels, weights, *widths_s, **table.scorer.given)
+    except ScorerError as error:
+        raise ConfigError(f"evolution {table.name!r}, [evolution.scorer]: {error}") from error

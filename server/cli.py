@@ -18,6 +18,9 @@ from protocol.messages import Control
 from server import build
 from server.config import ConfigError, load_config
 from server.engine import Engine
+from server.generators import GeneratorError
+from server.generators.commands import weights
+from server.initial_codes import InitialCodesError
 from server.progress import Terminal
 from server.reading import Reader
 from server.rehearsal import Peers, RehearsalError
@@ -26,7 +29,7 @@ from server.session_file import SessionFileError
 from server.worker import WorkerError
 
 DRY_RUN = Path(__file__).with_name("dry_run.toml")
-MISTAKES = (ConfigError, SessionFileError, RehearsalError, WorkerError, OSError)
+MISTAKES = (GeneratorError, InitialCodesError, ConfigError, SessionFileError, RehearsalError, WorkerError, OSError)
 """What a person can mend: said in a sentence, without a traceback."""
 app = typer.Typer(
     add_completion=False,
@@ -38,9 +41,11 @@ app = typer.Typer(
     "then xdream-client on the display PC and xdream-adapter beside the amplifier. "
     "Ctrl-C stops after the generation, twice ends now; either way xdream resume goes on later.",
 )
+app.add_typer(weights, name="weights")
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Do not keep real time on the simulated display.")]
 Generations = Annotated[int | None, typer.Option(min=1, help="Stop after so many; else as the configuration says.")]
+WindowMs = Annotated[tuple[float, float] | None, typer.Option(metavar="START END", help="Recount in these ms.")]
 SessionPath = Annotated[Path | None, typer.Option("--session", help="The session file to write.")]
 
 
@@ -133,6 +138,28 @@ def picture(
         reader.close()
 
 
+@app.command("rescore")
+def rescore_file(
+    file: Annotated[Path, typer.Argument(help="The session file.")],
+    window: WindowMs = None,
+    baseline_window: WindowMs = None,
+    channels: Annotated[str | None, typer.Option(help="Score these instead: names with commas between.")] = None,
+    evolution: Annotated[int | None, typer.Option(min=1, help="This one alone, by its number.")] = None,
+) -> None:
+    """Compute every score again from the record: with no options it must be the live one, to the bit."""
+    from server.recounting import Windows
+    from server.rescoring import Wishes, overall, report, rescore
+
+    windows = Windows.of_ms(window, baseline_window)
+    wishes = Wishes(windows, tuple(filter(None, (channels or "").split(","))), evolution)
+    console, found = Console(soft_wrap=True), rescore(file, wishes)
+    console.print(report(found))
+    console.print(f"{len(found)} generations, rank correlation with the live scores {overall(found):.4f}")
+    first = next(filter(None, (each.first_difference() for each in found)), "")
+    if first and not wishes.differ:
+        raise SessionFileError(f"{file}: the record does not give the live scores. {first}")
+
+
 def main() -> None:
     """Run the command line; say a mistake that a person can mend in a sentence, with exit status 1."""
     try:
@@ -158,7 +185,7 @@ def _carry_through(built: build.Built, fast: bool | None, quiet: bool) -> None:
             )  # fmt: skip
             with _ctrl_c(engine, console):
                 engine.run()
-            router.close()
+            router.close("session ended")
     finally:
         built.file.close()
     _sum_up(built.file.path, console)

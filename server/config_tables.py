@@ -23,6 +23,7 @@ from server.config_values import (
     Share,
     WindowFromMs,
 )
+from server.scoring import check_keys
 
 MAX_EVOLUTIONS = 8
 """More would leave each too few showings to get anywhere in a session."""
@@ -94,13 +95,38 @@ class GeneratorPart(Open):
     """A generator's name, or `package.module:Class`."""
 
 
-class ScorerPart(Table):
-    """What turns spike counts into scores."""
+class InitialPart(Open):
+    """Where the search begins: docs/generators.md. All other keys are parameters of that kind of beginning."""
 
-    name: Literal["rate"] = "rate"
-    """`rate`: spikes per second in the response window."""
+    name: str = ""
+    """`normal`, `statistics`, `folder`, `images` or `references`; empty = the optimizer's own beginning."""
+
+
+class ScorerPart(Open):
+    """What turns spike counts into scores: docs/scores.md. All other keys are parameters of that scorer."""
+
+    name: str = "rate"
+    """`rate`, `target`, `difference` or `pareto`, or `package.module:Class`."""
     baseline: Literal["none", "trial", "generation"] = "generation"
     """What is taken off the rate: `"none"`, the baseline rate of the same `"trial"` or its mean in a `"generation"`."""
+    average: Literal["mean", "median", "trimmed"] = "mean"
+    """How an image's repeats are combined; the last two are robust to outliers."""
+    trim: float = Field(0.2, ge=0, lt=0.5)
+    """For `"trimmed"`: the share of an image's repeats left out at each end."""
+    artefact_sd: float = Field(0, ge=0)
+    """Leave out showings so many standard deviations above the others on half of all channels; 0 = none, 8 is usual."""
+    minimise: bool = False
+    """Look for what drives the channels least."""
+
+    @model_validator(mode="after")
+    def _known(self) -> "ScorerPart":
+        check_keys(self.name, self.parameters)
+        return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """All keys but the name: what the scorer is made with."""
+        return self.model_dump(exclude={"name"})
 
 
 class Evolution(Table):
@@ -122,6 +148,7 @@ class Evolution(Table):
     """How often one showing is tried before its image counts as not measured."""
     optimizer: OptimizerPart = OptimizerPart()
     generator: GeneratorPart = GeneratorPart()
+    initial: InitialPart = InitialPart()
     scorer: ScorerPart = ScorerPart()
 
     @model_validator(mode="after")
@@ -138,6 +165,21 @@ class References(Table):
     """Where they are; empty = the ones that come with XDream."""
     count: int = Field(10, ge=0, le=1000)
     """How many of them, in the order of their names; 0 = none."""
+
+
+class Stopping(Table):
+    """When enough has been seen. The server says so, on record, and goes on unless it is told to act."""
+
+    presentations: int = Field(0, ge=0)
+    """So many measured; 0 = no limit."""
+    minutes: float = Field(0, ge=0)
+    """So long since the server was started, or resumed; 0 = no limit."""
+    plateau: bool = True
+    """Look whether the evolved images still gain on the reference images: docs/scores.md."""
+    curve: Literal["raw", "corrected"] = "raw"
+    """Which curve the plateau is judged by: scores as measured, or corrected for drift by the reference images."""
+    act: bool = False
+    """Stop after the generation in which a limit is reached or every evolution is flat."""
 
 
 class Display(Table):
@@ -230,6 +272,7 @@ class Config(Table):
     server: Server = Server()
     evolutions: Annotated[tuple[Evolution, ...], AfterValidator(_told_apart)] = Field(alias="evolution", strict=False)
     references: References = References()
+    stopping: Stopping = Stopping()
     display: Display = Display()
     acquisition: Acquisition = Acquisition()
     simulator: Simulator = Simulator()

@@ -23,6 +23,7 @@ INITIAL_CODES = {
     "statistics": "server.initial_codes:statistics",
     "folder": "server.initial_codes:folder",
     "images": "server.initial_codes:images",
+    "references": "server.initial_codes:references",
 }
 N_CODES = 40
 """Where nothing else is said: a generation of the published experiments in vivo."""
@@ -88,6 +89,20 @@ def images(generator: Generator, seed: Seed, folder: str | Path, n: int | None =
         raise InitialCodesError(f"initial codes: {folder} holds {len(files)} pictures, not {n or 1}.")
     chosen = files if n is None else [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:n]]
     return from_images(generator, np.concatenate([_picture(file) for file in chosen]))
+
+
+def references(generator: Generator, seed: Seed, session: str | Path, evolution: int = 1, n: int = 10) -> Codes:
+    """Return codes of the n reference images that scored best in an evolution of an earlier session."""
+    from server.reading import Reader
+
+    reader = Reader(Path(session))
+    try:
+        best = reader.best_references(evolution)
+    finally:
+        reader.close()
+    if not best:
+        raise InitialCodesError(f"initial codes: evolution {evolution} of {session} has no scored reference images.")
+    return from_best(generator, np.stack([each.image for each in best]), np.array([each.score for each in best]), n)
 
 
 def from_images(generator: Generator, images: Images) -> Codes:

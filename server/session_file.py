@@ -91,6 +91,11 @@ class SessionFile:
         """Replace one of them."""
         self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def evolution_facts(self, evolution: int) -> dict[str, Any]:
+        """Return what an evolution is made of."""
+        [(facts,)] = self.connection.execute("SELECT facts FROM evolutions WHERE evolution = ?", (evolution,))
+        return dict(json.loads(facts))
+
     def references(self) -> References:
         """Return the reference images, pixel for pixel."""
         query = "SELECT stimulus_id, png, name FROM stimuli WHERE evolution = 0 ORDER BY place"

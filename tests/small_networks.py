@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from server.generators.deepsim_networks import VARIANTS, Variant
 
+torch.set_num_threads(1)  # networks this small are only slowed down by threads that wait for each other
+
 THINNER = 16
+CONTRAST = 20.0
+"""Where the last layer is linear, it makes levels of 0..255 from activations of about 1."""
 IMAGE_LAYERS = ("conv1_1", "tconv0")
 """They make three colours at any width."""
 
@@ -41,7 +45,9 @@ def some_weights(variant: Variant) -> dict[str, Tensor]:
     weights = {}
     for key, shape in variant.shapes.items():
         if len(shape) > 1:
-            weights[key] = torch.randn(shape, generator=random) * (2 / (shape[0] * shape[-1])) ** 0.5
+            n_summed = shape[1] if len(shape) == 2 else shape[0] * shape[-1]
+            scale = CONTRAST if key == "tconv0.weight" else 1.0
+            weights[key] = torch.randn(shape, generator=random) * scale * (2 / n_summed) ** 0.5
         elif key not in variant.may_lack:
             weights[key] = torch.randn(shape, generator=random)
     return weights

@@ -137,3 +137,26 @@ def test_layers_lists_what_a_unit_can_be_taken_from() -> None:
 def test_help_teaches() -> None:
     done = xdream("--help")
     assert "dry-run" in done.stdout and "Ctrl-C" in done.stdout
+
+
+def test_a_session_resumed_with_other_weights_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "w.xdream"
+    xdream("dry-run", "--generations", 1, "--session", file, "--fast", "--quiet")
+    connection = sqlite3.connect(file)
+    with connection:
+        was, now = '"weights_sha256": "', '"weights_sha256": "0'
+        connection.execute("UPDATE evolutions SET facts = replace(facts, ?, ?)", (was, now))
+    connection.close()
+    done = xdream("resume", file, "--generations", 2)
+    assert done.returncode == 1 and "weights" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_search_begins_where_the_configuration_says(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        '[session]\nname = "c"\n[evolution]\ninitial = { name = "normal", n = 20, sd = 0.5 }\ngenerations = 1\n'
+    )
+    assert xdream("check", config).returncode == 0
+    config.write_text(config.read_text().replace('"normal"', '"norman"'))
+    done = xdream("check", config)
+    assert done.returncode == 1 and "'normal'" in done.stderr

@@ -103,7 +103,7 @@ def test_random_codes_draw_different_pictures_with_contrast_and_colour() -> None
 
 def test_a_picture_is_drawn_again_from_the_code_it_gives() -> None:
     images = fresh_images().images
-    again = generator().render(responses(convnet(), images)["fc5"])
+    again = generator().render(generator().codes_for(responses(convnet(), images)["fc5"]))
     assert np.square((again - images.astype(float)) / 255).mean() < 0.6 * (images / 255).var(0).mean()
 
 

@@ -1,14 +1,14 @@
 """`xdream weights`: weights of generators from a file, from the network, and what there is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from server.generators import store
-from server.generators.fetch import fetch
+if TYPE_CHECKING:
+    from server.generators.store import Record
 
 weights = typer.Typer(no_args_is_help=True, help="Weights of generators: import, fetch and list them.")
 Folder = Annotated[
@@ -23,6 +23,8 @@ def import_(
     folder: Folder = None,
 ) -> None:
     """Keep the weights in a file, as safetensors, for the generator that they fit."""
+    from server.generators import store  # torch takes seconds to import, which no other command must wait for
+
     _say(store.take_in(file, name, folder or store.default_folder()))
 
 
@@ -33,6 +35,9 @@ def fetch_(
     folder: Folder = None,
 ) -> None:
     """Download a generator's weights; a download that broke off is gone on with."""
+    from server.generators.fetch import fetch
+    from server.generators.store import default_folder
+
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=None)
@@ -40,13 +45,15 @@ def fetch_(
         def show(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
 
-        record = fetch(name, folder or store.default_folder(), show, address)
+        record = fetch(name, folder or default_folder(), show, address)
     _say(record)
 
 
 @weights.command("list")
 def list_(folder: Folder = None) -> None:
     """List the weights that there are, with where they came from."""
+    from server.generators import store
+
     place = folder or store.default_folder()
     records = store.kept(place)
     for record in records:
@@ -55,6 +62,6 @@ def list_(folder: Folder = None) -> None:
         Console(soft_wrap=True).print(f"no weights in {place} yet: xdream weights fetch deepsim-fc6", highlight=False)
 
 
-def _say(record: store.Record) -> None:
+def _say(record: "Record") -> None:
     text = f"{record.name}  SHA-256 {record.sha256}  from {record.source}"
     Console(soft_wrap=True).print(text, markup=False, highlight=False)

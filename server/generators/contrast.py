@@ -49,13 +49,15 @@ def _rescaled(image: Images, target: float, window: ArrayLike) -> Images:
         if abs(spread / 255 - target) < 0.001 or spread == 0:
             break
         gain *= target * 255 / spread
-    return shown.astype(np.uint8)
+    rescaled: Images = shown.astype(np.uint8)
+    return rescaled
 
 
 def _shares(window: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the share of each pixel in a mean."""
     weights = np.broadcast_to(np.asarray(window, np.float64), shape)
-    return weights / weights.sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def _spread(grey: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from protocol.arrays import Codes, Images
 from server.generators.deepsim_networks import MEAN_BGR, VARIANTS, Network
-from server.generators.generator import check_codes
+from server.generators.generator import N_STEPS, check_codes
 from server.generators.inversion import inverted
 from server.generators.processor import processor
 from server.generators.store import find
@@ -37,13 +37,14 @@ class Deepsim:
         check_codes(self.name, codes, self.code_shape)
         return self.processor.draw(self._levels, codes)
 
-    def invert(self, images: Images) -> Codes:
+    def invert(self, images: Images, n_steps: int = N_STEPS) -> Codes:
         """Return codes [n_images, *code_shape] float32 whose pictures come near these images."""
-        return inverted(self.pictures, images, self.processor, self.code_shape, self.code_rms)
+        return inverted(self.pictures, images, self.processor, self.code_shape, self.code_rms, n_steps)
 
     def pictures(self, codes: Tensor) -> Tensor:
         """Return the pictures [n, 3, height_px, width_px] RGB of codes; 0 is black, 1 white, neither is a limit."""
-        return ((self.network(codes).float() + self._mean_bgr) / 255).flip(1)
+        drawn: Tensor = self.network(codes)
+        return ((drawn.float() + self._mean_bgr) / 255).flip(1)
 
     def _levels(self, codes: Tensor) -> Tensor:
         """Return whole levels, cut and not rounded, as XDream does."""

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocol.arrays import Codes, Images
-from server.generators import check_codes
+from server.generators.generator import N_STEPS, check_codes
+from server.generators.inversion import inverted
+from server.generators.processor import processor
+from server.generators.weights import sha256_of
 
 WEIGHTS = Path(__file__).with_name("embedded.safetensors")
 CODE_SIZE = 256
@@ -82,13 +85,26 @@ class Embedded:
 
     def __init__(self) -> None:
         self.network = Network()
+        self.weights_sha256 = sha256_of(WEIGHTS)
         self.network.load_state_dict({name: t.float() for name, t in load_file(WEIGHTS).items()})
         self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def codes_for(self, activations: Codes) -> Codes:
+        """Return the codes [n, 256] whose pictures should give these activations [n, 256] of fc5.
+
+        An image's own activations give the code that draws it again: a search can start from an image.
+        """
+        return np.asarray(activations @ np.linalg.inv(self.network.mixing.numpy()))
 
     def render(self, codes: Codes) -> Images:
         """Return the pictures [n, 64, 64, 3] uint8 RGB of `codes` [n, 256], made in one batch."""
         check_codes("embedded", codes, self.code_shape)
         with torch.inference_mode():
-            pictures = self.network(torch.as_tensor(np.asarray(codes, np.float32)))
+            pictures = self.network(torch.from_numpy(np.array(codes, np.float32)))
             levels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
         return np.ascontiguousarray(levels.numpy())
+
+    def invert(self, images: Images, n_steps: int = N_STEPS) -> Codes:
+        """Return codes [n_images, 256] float32 whose pictures come near these images."""
+        here = processor("embedded", "cpu", "float32", batch_size=64)
+        return inverted(self.network, images, here, self.code_shape, code_rms=1.0, n_steps=n_steps)

@@ -7,6 +7,9 @@ import numpy as np
 
 from protocol.arrays import Codes, Images
 
+N_STEPS = 200
+"""Of a search for the codes of images: twice as many find little more."""
+
 
 class GeneratorError(ValueError):
     """Something a generator cannot do; says which generator, what, and what would do instead."""
@@ -26,8 +29,8 @@ class Generator(Protocol):
 class Inverting(Generator, Protocol):
     """A generator that can also find the codes of given images."""
 
-    def invert(self, images: Images) -> Codes:
-        """Return codes [n_images, *code_shape] that are rendered as these images, or as near as can be."""
+    def invert(self, images: Images, n_steps: int = N_STEPS) -> Codes:
+        """Return codes [n_images, *code_shape] float32 whose pictures are these images, or near in so many steps."""
 
 
 def check_codes(generator: str, codes: Codes, code_shape: Sequence[int]) -> None:

@@ -36,7 +36,7 @@ class Processor:
 
     def draw(self, levels: Callable[[Tensor], Tensor], codes: Codes) -> Images:
         """Return images [n, height, width, 3] of codes, drawn by what returns uint8 RGB [n, 3, height, width]."""
-        numbers = torch.from_numpy(np.ascontiguousarray(codes, np.float32))
+        numbers = torch.from_numpy(np.array(codes, np.float32))
         with torch.inference_mode(), _to_the_last_digit():
             parts = [
                 levels(self.taken(part)).permute(0, 2, 3, 1).cpu() for part in torch.split(numbers, self.batch_size)
@@ -48,8 +48,8 @@ def processor(generator: str, device: str, dtype: str, batch_size: int) -> Proce
     """Return what these words stand for, or raise GeneratorError."""
     if dtype not in DTYPES:
         raise GeneratorError(f"generator {generator!r}: dtype must be {' or '.join(DTYPES)}, got {dtype!r}.")
-    if batch_size < 1:
-        raise GeneratorError(f"generator {generator!r}: batch_size must be at least 1, got {batch_size}.")
+    if type(batch_size) is not int or batch_size < 1:
+        raise GeneratorError(f"generator {generator!r}: batch_size must be at least 1, got {batch_size!r}.")
     return Processor(_device(generator, device), DTYPES[dtype], batch_size)
 
 
@@ -57,14 +57,14 @@ def _device(generator: str, name: str) -> torch.device:
     there_is_one = torch.cuda.is_available()
     if name == "auto":
         return torch.device("cuda" if there_is_one else "cpu")
-    if name.startswith("cuda") and not there_is_one:
+    if str(name).startswith("cuda") and not there_is_one:
         raise GeneratorError(
             f"generator {generator!r}: PyTorch finds no CUDA device here. "
             'Write device = "cpu", or "auto" for a GPU where there is one.'
         )
     try:
         return torch.device(name)
-    except RuntimeError as wrong:
+    except (RuntimeError, TypeError) as wrong:
         raise GeneratorError(
             f'generator {generator!r}: device must be "cpu", "cuda" or "auto", got {name!r}.'
         ) from wrong

@@ -25,8 +25,9 @@ class RawPixel:
         levels = np.clip(np.divide(codes, self.code_range, dtype=np.float64), 0, 1) * 255
         return levels.astype(np.uint8)
 
-    def invert(self, images: Images) -> NDArray[np.float32]:
-        """Return the codes that are rendered as these images to the level, once they have this size."""
+    def invert(self, images: Images, n_steps: int = 0) -> NDArray[np.float32]:
+        """Return the codes that are rendered as these images to the level, once they have this size; in no steps."""
         # The middle of a level, so that no rounding of float32 cuts it down to the one below.
         levels = np.minimum(resized(images, self.code_shape[0]) + 0.5, 255)
-        return (levels / 255 * self.code_range).astype(np.float32)
+        codes: NDArray[np.float32] = (levels / 255 * self.code_range).astype(np.float32)
+        return codes

@@ -9,7 +9,7 @@ from PIL import Image
 
 from protocol.arrays import Codes, Images
 from server.generators.contrast import with_rms_contrast
-from server.generators.generator import Generator, GeneratorError, Inverting
+from server.generators.generator import N_STEPS, Generator, GeneratorError, Inverting
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Share of R, G and B in the grey of a picture (ITU-R BT.601), as in XDream."""
@@ -44,9 +44,11 @@ class Shape:
             object.__setattr__(self, name, _sides(name, getattr(self, name)))
         if self.aperture not in ("", "circle", "gaussian"):
             raise GeneratorError(f'aperture must be "circle" or "gaussian", got {self.aperture!r}.')
-        if not 0 <= self.background <= 255:
+        if type(self.grey) is not bool:
+            raise GeneratorError(f"grey must be true or false, got {self.grey!r}.")
+        if type(self.background) is not int or not 0 <= self.background <= 255:
             raise GeneratorError(f"background must be 0 black to 255 white, got {self.background!r}.")
-        if self.rms_contrast is not None and not 0 < self.rms_contrast <= 0.5:
+        if self.rms_contrast is not None and not _is_between(self.rms_contrast, 0, 0.5):
             raise GeneratorError(
                 f"rms_contrast must be above 0 and at most 0.5, which is half black and half white, "
                 f"got {self.rms_contrast!r}."
@@ -79,7 +81,7 @@ class Shaped:
             images = with_rms_contrast(images, shape.rms_contrast, window)
         return through(images, window, shape.background) if shape.aperture else images
 
-    def invert(self, images: Images) -> Codes:
+    def invert(self, images: Images, n_steps: int = N_STEPS) -> Codes:
         """Return codes whose pictures, before contrast and aperture, are these images or as near as can be."""
         if not hasattr(self.generator, "invert"):
             raise GeneratorError(f"{type(self.generator).__name__} cannot turn images into codes: it has no invert().")
@@ -87,7 +89,7 @@ class Shaped:
         (top, bottom), (left, right) = [(margin // 2, margin - margin // 2) for margin in margins]
         around = ((0, 0), (top, bottom), (left, right), (0, 0))
         whole = np.pad(resized(images, self._kept_px), around, mode="edge")
-        return cast(Inverting, self.generator).invert(whole)
+        return cast(Inverting, self.generator).invert(whole, n_steps)
 
     @property
     def _kept_px(self) -> tuple[int, int]:
@@ -108,7 +110,7 @@ def resized(images: Images, size_px: Size) -> Images:
         return images
     if images.shape[1] >= height and images.shape[2] >= width:
         rows, columns = _coverage(images.shape[1], height), _coverage(images.shape[2], width)
-        averaged = np.matmul(rows, np.moveaxis(images, 3, 1).astype(np.float32)) @ columns.T
+        averaged = np.matmul(rows, np.ascontiguousarray(np.moveaxis(images, 3, 1), np.float32)) @ columns.T
         return np.ascontiguousarray(np.moveaxis(_levels(averaged), 1, 3))
     pictures = [Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS) for image in images]
     return np.stack(pictures) if pictures else np.zeros((0, height, width, 3), np.uint8)  # type: ignore[arg-type]
@@ -125,14 +127,12 @@ def window(aperture: str, size_px: Size) -> NDArray[np.float32]:
     height, width = cast(tuple[int, int], _sides("size", size_px))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     distance = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2)
-    across = min(height, width)
-    if aperture == "circle":
-        return np.clip(
-            across / 2 - distance + 0.5, 0, 1, dtype=np.float32
-        )  # the edge takes one pixel, and so shows no stairs
-    if aperture == "gaussian":
-        return np.exp(-0.5 * np.square(distance / (GAUSSIAN_SD * across)), dtype=np.float32)
-    return np.ones((height, width), np.float32)
+    across, shown = min(height, width), np.ones((height, width))
+    if aperture == "circle":  # its edge takes one pixel, and so shows no stairs
+        shown = np.clip(across / 2 - distance + 0.5, 0, 1)
+    elif aperture == "gaussian":
+        shown = np.exp(-0.5 * np.square(distance / (GAUSSIAN_SD * across)))
+    return shown.astype(np.float32)
 
 
 def through(images: Images, window: NDArray[np.float32], background: int) -> Images:
@@ -146,7 +146,8 @@ def _coverage(n_old: int, n_new: int) -> NDArray[np.float32]:
     left, right = edges[:-1, None], edges[1:, None]
     old = np.arange(n_old)
     covered = np.clip(np.minimum(right, old + 1) - np.maximum(left, old), 0, None)
-    return (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _levels(values: NDArray[np.float32]) -> Images:
@@ -161,6 +162,10 @@ def _sides(name: str, size: Any) -> tuple[int, int] | None:
     if len(sides) != 2 or not all(type(side) is int and 0 < side <= LARGEST_PX for side in sides):
         raise GeneratorError(f"{name} must be a number of pixels up to {LARGEST_PX}, or [height, width], got {size!r}.")
     return cast(tuple[int, int], sides)
+
+
+def _is_between(value: Any, above: float, at_most: float) -> bool:
+    return isinstance(value, int | float) and above < value <= at_most
 
 
 def _check_crop(kept_px: tuple[int, int], drawn_px: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from protocol import plugins
 from protocol.arrays import Codes, Images
-from server.generators.generator import GeneratorError, check_codes
+from server.generators.generator import N_STEPS, GeneratorError, check_codes
 from server.generators.inversion import inverted
 from server.generators.processor import processor
 from server.generators.weights import WeightsError, read_weights, sha256_of
@@ -59,14 +59,18 @@ class TorchModule:
         check_codes(self.name, codes, self.code_shape)
         return self.processor.draw(self._levels, codes)
 
-    def invert(self, images: Images) -> Codes:
+    def invert(self, images: Images, n_steps: int = N_STEPS) -> Codes:
         """Return codes [n_images, *code_shape] float32 whose pictures come near these images."""
-        return inverted(self.pictures, images, self.processor, self.code_shape)
+        return inverted(self.pictures, images, self.processor, self.code_shape, 1.0, n_steps)
 
     def pictures(self, codes: Tensor) -> Tensor:
         """Return the pictures [n, 3, height_px, width_px] RGB of codes; 0 is black, 1 white, neither is a limit."""
         parts = self._parts(codes)
-        drawn = self.network(*parts, **self.call) if self.separate else self.network(torch.cat(parts, 1), **self.call)
+        try:
+            drawn = self.network(*(parts if self.separate else [torch.cat(parts, 1)]), **self.call)
+        except (RuntimeError, TypeError) as wrong:
+            shapes = ", ".join(str(list(part.shape)) for part in parts)
+            raise GeneratorError(f"{self.name} failed with codes of {shapes}: {wrong}.") from wrong
         if not isinstance(drawn, Tensor) or drawn.ndim != 4 or drawn.shape[1] not in (1, 3):
             got = list(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
             raise GeneratorError(f"{self.name} must return a tensor [n, 3 or 1, height, width], not {got}.")
@@ -105,7 +109,10 @@ def _blocks(name: str, blocks: Sequence[Any], code_shape: Sequence[int]) -> list
 def _loaded(name: str, path: str, arguments: dict[str, Any]) -> nn.Module:
     """Return the network that a path leads to: a module, or what returns one."""
     found: nn.Module | Callable[..., Any] = plugins.load(path)
-    network = found if isinstance(found, nn.Module) else found(**arguments)
+    try:
+        network = found if isinstance(found, nn.Module) else found(**arguments)
+    except TypeError as wrong:
+        raise GeneratorError(f"{name} cannot be made: {wrong}.") from wrong
     if not isinstance(network, nn.Module):
         raise GeneratorError(f"{name} is no torch.nn.Module, nor returns one, but a {type(network).__name__}.")
     return network

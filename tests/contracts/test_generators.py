@@ -7,20 +7,33 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import server.generators
 from server.generators import GENERATORS, Generator, GeneratorError, create
+from tests.small_networks import a_file, thin_all
 
-PARAMETERS: dict[str, dict[str, Any]] = {"raw_pixel": {"size": 16}}
-"""What keeps a generator small enough to test in a moment."""
-WEIGHTS: dict[str, str] = {"embedded": "embedded.safetensors"}
+WHOLE = {"module": "tests.small_networks:one_code", "code_shape": [10], "device": "cpu"}
+PAINTED = {"module": "tests.small_networks:Painter", "output": "-1..1", "channels": "BGR", "device": "cpu"}
+BLOCKS = {"blocks": [[6, 0.5], [2, 1.0]], "separate": True, "call": {"truncation": 0.7}}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {"device": "cpu"} if name.startswith("deepsim") else {}) for name in GENERATORS},
+    "raw_pixel": ("raw_pixel", {"size": 16}),
+    "torch_module": ("torch_module", WHOLE),
+    "noise and class": ("torch_module", PAINTED | BLOCKS),
+    "two at a time": ("torch_module", WHOLE | {"batch_size": 2}),
+    "cropped and grown": ("raw_pixel", {"size": 16, "crop": [8, 10]}),
+    "small, grey and round": ("torch_module", WHOLE | {"size": 5, "grey": True, "aperture": "circle"}),
+    "at one contrast": ("torch_module", WHOLE | {"size": 24, "rms_contrast": 0.2, "aperture": "gaussian"}),
+}
+"""What is tested: a generator's name, and parameters that keep it small enough to test in a moment."""
 
 
-@pytest.fixture(params=list(GENERATORS))
-def generator(request: pytest.FixtureRequest) -> Generator:
-    weights = Path(server.generators.__file__).parent / WEIGHTS.get(request.param, "")
-    if not weights.exists():
-        pytest.skip(f"{weights.name} is not trained yet")
-    return create(request.param, **PARAMETERS.get(request.param, {}))
+@pytest.fixture(scope="module", params=list(CASES))
+def generator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator:
+    name, parameters = CASES[request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        thin_all(patch)
+        if name.startswith("deepsim"):
+            parameters = parameters | {"weights": a_file(tmp_path_factory.mktemp("weights"), name)}
+        return create(name, **parameters)
 
 
 def some_codes(generator: Generator, n: int = 5) -> NDArray[np.float32]:
@@ -93,3 +106,19 @@ def test_codes_that_are_not_finite_are_refused(generator: Generator, poison: flo
     codes.flat[-1] = poison
     with pytest.raises(GeneratorError, match="finite"):
         generator.render(codes)
+
+
+def test_images_of_any_size_become_codes_that_can_be_rendered(generator: Any) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (2, 9, 9, 3), np.uint8)
+    codes = generator.invert(images, n_steps=2)
+    assert codes.dtype == np.float32
+    assert generator.render(codes).shape == generator.render(some_codes(generator, 2)).shape
+    assert generator.invert(images[:0], n_steps=2).shape == (0, *generator.code_shape)
+
+
+@pytest.mark.parametrize("name", ["embedded", "deepsim-fc6"])
+def test_what_has_weights_says_which(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thin_all(monkeypatch)
+    own = {"weights": a_file(tmp_path, name), "device": "cpu"} if name != "embedded" else {}
+    assert len(getattr(create(name, **own), "weights_sha256", "")) == 64
+    assert len(getattr(create(name, size=32, **own), "weights_sha256", "")) == 64
