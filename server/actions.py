@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import nan
 
 from protocol.arrays import Ids
 from protocol.messages import Control, Hello, Message, Responses, Role, StimulusBatch, Trial, TrialReport
@@ -33,6 +34,8 @@ class Advanced:
     """None: the evolution rests here."""
     snapshot: bytes
     """The optimizer, as it was left; with a proposal its ask is pending."""
+    minutes: float = nan
+    """Since the server was started; NaN = nobody looked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

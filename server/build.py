@@ -25,6 +25,7 @@ from server.scheduler import Schedule
 from server.scoring import Scorer, ScorerError, create
 from server.session import Session
 from server.session_file import SessionFile, SessionFileError
+from server.stopping import Rules, Stopping
 from server.welcome import Settings
 
 SHIPPED_REFERENCES = Path(__file__).with_name("references")
@@ -110,7 +111,7 @@ def _check_weights(path: Path, file: SessionFile, evolutions: list[Evolution]) -
 def build_session(config: Config, session_id: str, evolutions: list[Evolution]) -> Session:
     """Return the session of a configuration, not begun."""
     plans = [
-        Plan(n, table.name, tuple(table.channels), table.generations, table.max_attempts, table.share)
+        Plan(n, table.name, _channels(table), table.generations, table.max_attempts, table.share)
         for n, table in enumerate(config.evolutions, 1)
     ]
     settings = Settings(
@@ -120,7 +121,17 @@ def build_session(config: Config, session_id: str, evolutions: list[Evolution]) 
         config.display.trials_ahead,
         software(),
     )
-    return Session(session_id, plans, evolutions[0].references, settings)
+    rules = config.stopping
+    stopping = Stopping(
+        Rules(rules.presentations, rules.minutes, rules.plateau, rules.curve == "corrected", rules.act),
+        {plan.number: plan.name for plan in plans},
+    )
+    return Session(session_id, plans, evolutions[0].references, settings, stopping)
+
+
+def _channels(table: EvolutionTable) -> tuple[str, ...]:
+    """Return all channels that an evolution names: the recording must offer those it squeezes as well."""
+    return tuple(dict.fromkeys([*table.channels, *table.scorer.parameters.get("squeeze", ())]))
 
 
 def build_evolutions(config: Config, references: References | None = None) -> list[Evolution]:
@@ -199,6 +210,7 @@ def _facts(table: EvolutionTable, generator: generators.Generator) -> dict[str, 
         "initial": table.initial.model_dump(),
         "scorer": table.scorer.model_dump(),
         "channels": table.channels,
+        "combine": table.combine,
     }
 
 

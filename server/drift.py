@@ -83,5 +83,5 @@ def _smoothed(time: Scores, course: Scores, variance: Scores) -> Drift:
     weights = evidence @ (course[known] - 1)
     level = 1 + ANY_LEVEL**2 * weights.sum()
     change = prior[:, known] @ weights
-    left = np.diag(prior) - np.einsum("ij,jk,ik->i", prior[:, known], evidence, prior[:, known])
+    left = np.diag(prior) - ((prior[:, known] @ evidence) * prior[:, known]).sum(axis=1)
     return Drift(np.maximum(1 + change / level, 0.05), np.sqrt(np.maximum(left, 0)) / level)

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import isnan
 
 import zmq
@@ -73,6 +74,7 @@ class Engine:
         self._results: queue.SimpleQueue[Advanced | Rendered | WorkerError] = queue.SimpleQueue()
         self._bell = _Bell()
         self._ending_since_s: float | None = None
+        self._began_s = time.monotonic()
         self._worker = Worker(
             {evolution.number: evolution for evolution in evolutions}, self._announce, session.settings.images_per_trial
         )
@@ -183,7 +185,8 @@ class Engine:
         result = self._results.get()
         if isinstance(result, WorkerError):
             raise result
-        return result
+        minutes = (time.monotonic() - self._began_s) / 60
+        return replace(result, minutes=minutes) if isinstance(result, Advanced) else result
 
     def _look_round(self) -> Iterator[Trouble | Cleared]:
         """Yield what silence and old data mean: trouble, or its end."""

@@ -37,7 +37,12 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     _draw_mean(axes, curve.generations, curve.evolved, EVOLVED, "evolved images, mean and 95 % interval")
     if any(len(scores) for scores in curve.references):
         _draw_mean(axes, curve.generations, curve.references, REFERENCE, "reference images")
-    axes.set(title=curve.name, xlabel="generation", ylabel="response (Hz)", ylim=(0, None))
+        means = np.array(
+            [np.nanmean(each) if np.isfinite(each).any() else np.nan for each in curve.corrected().evolved]
+        )
+        axes.plot(curve.generations, means, "--", color=EVOLVED, linewidth=1, label="evolved, corrected for drift")
+    lowest = min(0.0, *(np.nanmin(each) for each in curve.evolved if np.isfinite(each).any()), 0.0)
+    axes.set(title=curve.name, xlabel="generation", ylabel="score (Hz, if it is a rate)", ylim=(lowest, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left")
 

@@ -9,9 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 
 from protocol.arrays import Scores
-from protocol.messages import Responses
+from protocol.messages import Control, Responses
 from server.actions import Advanced, Row, State, StateChanged, Trouble
 from server.evolution import Outcome
+from server.stopping import ADVISER
 
 
 class Terminal:
@@ -57,6 +58,8 @@ class Terminal:
                 self._began_s = time.monotonic()
             case StateChanged(State.PAUSED | State.ENDING | State.ENDED) if row.why:
                 self._console.print(f"[bold]{row.state.value}[/]: {row.why}")
+            case Control(author=author) if author == ADVISER:
+                self._console.print(row.arguments["text"], markup=False)
             case Trouble():
                 self._console.print(f"[bold red]{row.what}[/] | no new trial is shown | {row.do}")
 

@@ -1,7 +1,7 @@
 """What a session file says, for those who only read: picture, page, export."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.arrays import Images, Scores
+from server.drift import drift
 from server.pictures import from_png
 from server.session_file import open_database
 
@@ -24,6 +25,11 @@ class Curve:
     """[n_generations] arrays of [n_codes] scores."""
     references: list[Scores]
     """[n_generations] arrays of [n_references] scores, in the order of their ids."""
+
+    def corrected(self) -> "Curve":
+        """Return the same with the drift of the reference images taken off."""
+        drifted = drift(self.generations, self.references)
+        return replace(self, evolved=drifted.corrected(self.evolved), references=drifted.corrected(self.references))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

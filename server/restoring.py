@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from protocol.messages import Onsets, Role, StimulusBatch, Trial, Void
-from server.evolution import Evolution
+from server.evolution import Evolution, Outcome
 from server.pictures import from_png
 from server.runs import Run
 from server.session import Session
@@ -32,8 +32,13 @@ def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlit
     _restore_peers(session, cursor)
     for trial, reported_at in cursor.execute("SELECT trial, reported_at FROM trials").fetchall():
         session.traffic.remember(trial, reported=reported_at is not None)
+    session.n_measured = cursor.execute("SELECT COUNT(*) FROM responses WHERE measured").fetchone()[0]
+    on_their_way = []
     for evolution in evolutions:
-        _restore_run(session, session.runs[evolution.number], evolution, cursor)
+        _restore_advice(session, evolution, cursor)
+        on_their_way += _restore_run(session, session.runs[evolution.number], evolution, cursor)
+    for presentations in _by_trial(on_their_way):  # a trial may hold presentations of several evolutions
+        _restore_trial(session, presentations)
 
 
 def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
@@ -48,14 +53,28 @@ def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
     session.control_ids.update(row[0] for row in cursor.execute("SELECT control_id FROM controls"))
 
 
-def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlite3.Cursor) -> None:
+def _restore_advice(session: Session, evolution: Evolution, cursor: sqlite3.Cursor) -> None:
+    """Feed the stopping rules all outcomes of before."""
+    query = "SELECT generation, stimulus_id, score FROM scores WHERE evolution = ? ORDER BY generation, stimulus_id"
+    scored = [tuple(row) for row in cursor.execute(query, (evolution.number,)).fetchall()]
+    rows = np.array(scored, np.float64).reshape(-1, 3)
+    fixed = np.isin(rows[:, 1], session.references.stimulus_ids)
+    for generation in np.unique(rows[:, 0]):
+        evolved, references = (rows[(rows[:, 0] == generation) & which] for which in (~fixed, fixed))
+        ids = [part[:, 1].astype(np.int64) for part in (evolved, references)]
+        outcome = Outcome(evolution.number, int(generation), ids[0], evolved[:, 2], ids[1], references[:, 2])
+        session.stopping.remember(outcome)
+
+
+def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlite3.Cursor) -> list[Any]:
+    """Bring an evolution back to its open generation; return the rows of that generation's presentations."""
     row = cursor.execute(_LATEST, (evolution.number,)).fetchone()
     if row is None:
-        return
+        return []
     run.last_generation = row["generation"]
     evolution.optimizer.restore(unpack(row["snapshot"]))
     if row["scored_at"] is not None:
-        return
+        return []
     which = (evolution.number, run.last_generation)
     stimuli = cursor.execute("SELECT * FROM stimuli WHERE evolution = ? AND generation = ? ORDER BY place", which)
     rows = stimuli.fetchall()
@@ -66,21 +85,20 @@ def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlit
         if stimulus["png"] is not None:
             ids = np.array([stimulus["stimulus_id"]], np.int64)
             run.add(StimulusBatch(ids, from_png(stimulus["png"])[None]))
-    for _, presentations in _by_trial(cursor.execute(_PRESENTATIONS, which).fetchall()):
-        _restore_trial(session, run, presentations)
+    return cursor.execute(_PRESENTATIONS, which).fetchall()
 
 
-def _by_trial(rows: list[Any]) -> Iterable[tuple[int, list[Any]]]:
+def _by_trial(rows: list[Any]) -> Iterable[list[Any]]:
     """Return the presentations of each trial in the order of showing; trials in the order of sending."""
     trials: dict[int, list[Any]] = {}
     for row in sorted(rows, key=lambda row: (row["trial"], row["place"])):
         trials.setdefault(row["trial"], []).append(row)
-    return trials.items()
+    return trials.values()
 
 
-def _restore_trial(session: Session, run: Run, rows: list[Any]) -> None:
+def _restore_trial(session: Session, rows: list[Any]) -> None:
     """Enter the presentations of one trial in the books as they were entered then."""
-    awaited = [row for row in rows if _enter(run, row)]
+    awaited = [row for row in rows if _enter(session.runs[row["evolution"]], row)]
     trial = _trial(rows)
     if rows[0]["reported_at"] is None and rows[0]["void"] is None:
         session.traffic.take_up(trial)

@@ -22,6 +22,7 @@ from protocol.messages import (
     Control,
     Farewell,
     Hello,
+    Notice,
     Onsets,
     Recall,
     Release,
@@ -51,9 +52,10 @@ from server.actions import (
     Trouble,
     Voided,
 )
-from server.evolution import References
+from server.evolution import Outcome, References
 from server.runs import Plan, Run, Runs
 from server.standing import Standing
+from server.stopping import ADVISER, Rules, Stopping
 from server.traffic import Traffic
 from server.welcome import Settings, refusal
 
@@ -65,13 +67,23 @@ class ProtocolError(ValueError):
 class Session:
     """One run on one subject: who is there, what is on its way, and what to do next."""
 
-    def __init__(self, session_id: str, plans: Sequence[Plan], references: References, settings: Settings) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        plans: Sequence[Plan],
+        references: References,
+        settings: Settings,
+        stopping: Stopping | None = None,
+    ) -> None:
         self.session_id = session_id
         self.settings = settings
         self.references = references
         self.runs = Runs(plans)
         self.traffic = Traffic()
         self.standing = Standing()
+        self.stopping = stopping or Stopping(Rules(plateau=False), {plan.number: plan.name for plan in plans})
+        self.n_measured = 0
+        """Presentations of this session that were measured."""
         self.channels: tuple[str, ...] = ()
         """Of the acquisition side, in the order of the counts; empty until one has joined."""
         self.display_instance = ""
@@ -213,7 +225,8 @@ class Session:
         for row, presentation in enumerate(fresh.presentation_ids.tolist()):
             ledger = self.runs.ledger(presentation)
             if fresh.measured[row]:
-                ledger.measured(presentation, fresh.spike_counts[row], fresh.baseline_counts[row])
+                counted = ledger.measured(presentation, fresh.spike_counts[row], fresh.baseline_counts[row])
+                self.n_measured += counted
             else:
                 ledger.void(presentation, Void.NOT_MEASURED)
         return [Record(fresh), acknowledge] if len(fresh.presentation_ids) else [acknowledge]
@@ -245,10 +258,20 @@ class Session:
 
     def _advanced(self, event: Advanced) -> list[Action]:
         run = self.runs[event.evolution]
+        advised = self._advise(event.outcome, event.minutes) if event.outcome is not None else []
         run.finished = event.proposal is None or self.standing.stopping
         if event.proposal is not None and not run.finished:
             run.open(event.proposal, self.references.stimulus_ids)
-        return [Record(event)]
+        return [Record(event), *advised]
+
+    def _advise(self, outcome: Outcome, minutes: float) -> list[Action]:
+        """Say what the stopping rules make of an outcome, where that is news, and stop if they were told to act."""
+        advice = self.stopping.absorb(outcome, self.n_measured, minutes)
+        if advice.stop:
+            self.standing.obey("stop", ADVISER)
+        if not advice.news:
+            return []
+        return [Record(advice.note), *(Send(role, Notice("info", advice.text)) for role in Role)]
 
     def _rendered(self, event: Rendered) -> list[Action]:
         run = self.runs[event.evolution]

@@ -17,8 +17,8 @@ from server.rescoring import Wishes, rescore
 from server.session import ProtocolError
 from server.session_file import open_database
 from tests.builders import Desk, a_display, a_report, an_acquisition, recorded, sent
-from tests.played import CHANNELS, CONFIG, built, play, spikes_of
-from tests.rig import a_rig
+from tests.played import CHANNELS, CONFIG, built, keep, play, spikes_of
+from tests.rig import ROWS, a_rig
 
 RIG = """
 [session]
@@ -29,14 +29,14 @@ address = "{address}"
 [[evolution]]
 name = "genetic"
 channels = ["pixel/0"]
-generations = 24
+generations = 14
 share = 2
 optimizer = {{ name = "genetic", population = 17 }}
 generator = {{ name = "raw_pixel", size = 4 }}
 [[evolution]]
 name = "nes"
 channels = ["pixel/1"]
-generations = 20
+generations = 12
 optimizer = {{ name = "nes", n_samples = 9 }}
 generator = {{ name = "raw_pixel", size = 3 }}
 [references]
@@ -58,8 +58,12 @@ def a_desk(made: build.Built) -> tuple[Desk, list[Trial]]:
     return desk, sent(desk.tell(a_display(), Role.DISPLAY), Trial, Role.DISPLAY)
 
 
+def evolution_of(presentation: int) -> int:
+    return presentation_key(int(presentation)).evolution
+
+
 def of(evolution: int, presentations: np.ndarray) -> list[int]:
-    return [p for p in presentations.tolist() if presentation_key(p).evolution == evolution]
+    return [p for p in presentations.tolist() if evolution_of(p) == evolution]
 
 
 # Planted mix-ups.
@@ -146,6 +150,36 @@ def test_showings_are_shared_out_two_to_one_as_long_as_both_go_on(tmp_path: Path
         assert first + second > 250 and abs(first - 2 * second) <= 6
 
 
+def test_a_resumed_session_knows_the_trials_that_both_share(tmp_path: Path) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        desk, [first, second] = a_desk(made)
+        desk.tell(a_report(first), Role.DISPLAY)
+        keep(made.file, desk.log)
+        was = desk.session.traffic
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    now = again.session.traffic
+    assert [t.presentation_ids.tolist() for t in now.out.values()] == [
+        t.presentation_ids.tolist() for t in was.out.values()
+    ]
+    [asked], [owed] = was.unanswered(), now.unanswered()
+    assert (
+        asked.presentation_ids.tolist() == owed.presentation_ids.tolist()
+        and len({*map(evolution_of, owed.presentation_ids)}) == 2
+    )
+
+    # Both evolutions' part of each counts: the report that was on its way, and the answer.
+    again.session.receive(an_acquisition(channels=CHANNELS), Role.ACQUISITION)
+    again.session.receive(a_display(trials=now.out), Role.DISPLAY)
+    before = sum(run.ledger.debt for run in again.session.runs)
+    [onsets] = sent(again.session.receive(a_report(second), Role.DISPLAY), Onsets)
+    for each in (owed, onsets):
+        again.session.receive(spikes_of(each), Role.ACQUISITION)
+    assert before - sum(run.ledger.debt for run in again.session.runs) == len(owed.presentation_ids) + len(
+        onsets.presentation_ids
+    )
+    again.file.close()
+
+
 # A whole session of real processes.
 
 
@@ -191,7 +225,7 @@ def replayed(path: Path, evolution: Evolution, channels: tuple[str, ...] | None 
 
 
 def test_each_optimizer_saw_strictly_its_own_scores(whole: Path) -> None:
-    """Alone, on its own rows of the record, each evolution asks for the same codes to the last bit, 20 times over."""
+    """Alone, on its own rows of the record, each evolution asks for the same codes to the last bit."""
     config = load_config(whole.with_name("rig.toml"))
     for evolution in build.build_evolutions(config):
         assert replayed(whole, evolution) == []
@@ -202,15 +236,30 @@ def test_each_optimizer_saw_strictly_its_own_scores(whole: Path) -> None:
 
 def test_the_record_of_two_evolutions_gives_their_live_scores(whole: Path) -> None:
     found = rescore(whole, Wishes())
-    assert [sum(each.evolution == number for each in found) for number in (1, 2)] == [24, 20]
+    assert [sum(each.evolution == number for each in found) for number in (1, 2)] == [14, 12]
     assert not any(len(each.different) for each in found)
+
+
+def test_a_server_killed_three_times_ends_with_the_same_two_evolutions(whole: Path, tmp_path: Path) -> None:
+    with a_rig(tmp_path, 0) as rig:
+        rig.config.write_text(RIG.format(address=rig.address))
+        rig.client()
+        rig.adapter()
+        for target in (30, 110, 190):
+            server = rig.server()
+            rig.wait(server, lambda target=target: rig.n_measured() >= target)
+            server.kill()
+            server.wait()
+        rig.finish(rig.server())
+        for query in ROWS.values():
+            assert rig.query(query) == rows(whole, query)
 
 
 def test_both_were_shown_in_the_same_trials_at_two_to_one(whole: Path) -> None:
     shown = rows(whole, "SELECT evolution, trial, generation FROM presentations ORDER BY trial, place")
     ends = [max(place for place, row in enumerate(shown) if row[0] == number) for number in (1, 2)]
     numbers = np.array([row[0] for row in shown[: min(ends) + 1]])
-    assert len(numbers) > 300
+    assert len(numbers) > 250
     assert 1.7 < (numbers == 1).sum() / (numbers == 2).sum() < 2.3
     assert rows(whole, "SELECT 1 FROM presentations GROUP BY trial HAVING COUNT(DISTINCT evolution) = 2")
 

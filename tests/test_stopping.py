@@ -1,14 +1,20 @@
 """When enough has been seen: what drift does to a curve, what is called flat, and how often that is wrong."""
 
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from protocol.messages import Control, Notice, Role
+from server import build
+from server.actions import Advanced, Send, State
 from server.drift import Drift, drift
 from server.evolution import Outcome
 from server.plateau import ALPHA, RISE, boundary, trend
 from server.stopping import ADVISER, Advice, Rules, Stopping, Verdict
+from tests.builders import recorded
+from tests.played import CONFIG, play
 
 N_EVOLVED, N_REFERENCES = 40, 10
 NO_IDS = np.zeros(0, np.int64)
@@ -122,12 +128,12 @@ JUST_RISING = 84 + RISE * 20 * 1.15 * np.arange(60)
 
 @pytest.mark.parametrize(("loss", "corrected"), [(0.0, False), (0.1, True)])
 def test_what_still_rises_is_called_flat_no_more_often_than_promised(loss: float, corrected: bool) -> None:
-    alarms = [bool(ever("flat", JUST_RISING, seed, loss, corrected)) for seed in range(40)]
+    alarms = [bool(ever("flat", JUST_RISING, seed, loss, corrected)) for seed in range(20)]
     assert np.mean(alarms) <= ALPHA
 
 
 def test_what_is_flat_is_called_rising_no_more_often_than_promised() -> None:
-    assert np.mean([bool(ever("rising", np.full(60, 84.0), seed)) for seed in range(40)]) <= ALPHA
+    assert np.mean([bool(ever("rising", np.full(60, 84.0), seed)) for seed in range(20)]) <= ALPHA
 
 
 def test_a_realistic_curve_is_seen_to_rise_and_then_to_be_flat() -> None:
@@ -224,3 +230,33 @@ def test_generations_without_a_single_score_are_passed_over() -> None:
     for generation in range(1, 12):
         said = stopping.absorb(Outcome(1, generation, NO_IDS, nothing, NO_IDS, nothing), 0, 0.0)
     assert said.verdict is Verdict.EARLY
+
+
+# In a session: advice is on record and told, and stops when it was told to act.
+
+
+def test_advice_goes_on_record_and_to_everybody_and_the_session_goes_on(tmp_path: Path) -> None:
+    desk = play(tmp_path / "s.xdream", CONFIG + "[stopping]\npresentations = 30\n")
+    notes = recorded(desk.log, Control)
+    assert [(note.action, note.author) for note in notes] == [("note", ADVISER)] * 2
+    assert "presentations are measured, 30 were asked for" in notes[0].arguments["text"]
+    told = [a for a in desk.log if isinstance(a, Send) and isinstance(a.message, Notice)]
+    assert {a.role for a in told if a.message.text == notes[0].arguments["text"]} == set(Role)
+    assert [len(recorded(desk.log, Advanced))] == [4 + 3 + 2], "every generation was asked for and scored"
+
+
+def test_told_to_act_the_session_stops_after_the_generation(tmp_path: Path) -> None:
+    desk = play(tmp_path / "s.xdream", CONFIG + "[stopping]\npresentations = 30\nact = true\n")
+    assert desk.session.state is State.ENDED and ADVISER in desk.session.standing.why
+    outcomes = [row.outcome for row in recorded(desk.log, Advanced) if row.outcome]
+    assert 2 <= len(outcomes) < 7, "what was begun was finished, and nothing more was begun"
+    assert not any(desk.session.runs[number].ledger for number in (1, 2))
+
+
+def test_a_resumed_session_remembers_what_was_advised_upon(tmp_path: Path) -> None:
+    desk = play(tmp_path / "s.xdream")
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    outcome = next(row.outcome for row in recorded(desk.log, Advanced)[::-1] if row.outcome)
+    texts = {session.stopping.absorb(outcome, 99, 1.0).text for session in (desk.session, again.session)}
+    assert len(texts) == 1 and again.session.n_measured == desk.session.n_measured
+    again.file.close()
