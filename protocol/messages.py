@@ -255,10 +255,11 @@ class Control:
     control_id: str
     """Random, one a wish."""
     action: str
-    """"pause" (at trial end), "pause_now", "resume", "stop" (after this generation), "end" (now), "note"."""
+    """"pause" (at trial end), "pause_now", "resume", "stop" (after this generation), "end" (now),
+    "note", "mark" (an image), "change" (scored channels, optimizer parameters, from the next generation on)."""
     author: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
-    """`text` for a note."""
+    """`text` for a note; `stimulus_id`, `text` for a mark; `evolution`, `channels`, `parameters` for a change."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,6 +269,24 @@ class Notice:
     level: str
     """"info" or "alarm"."""
     text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vitals:
+    """How the server and its links are doing, twice a second: what an operator's screen shows."""
+
+    state: str
+    """How the session stands: "waiting", "running", "paused", "suspended", "ending", "ended"."""
+    why: str
+    """Why it stands so; "" when all is well."""
+    links: dict[str, Any]
+    """A map a role that is here: its `name`, `heard_s` ago, and `data_age_s` where it has data."""
+    commit_s: float
+    """How long the last commit to disk took."""
+    n_waiting: int
+    """Jobs that the worker has not begun."""
+    n_dropped: int
+    """Messages that were none, or made no sense."""
 
 
 Message = (
@@ -285,4 +304,5 @@ Message = (
     | Acknowledge
     | Control
     | Notice
+    | Vitals
 )

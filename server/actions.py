@@ -6,6 +6,7 @@ from math import nan
 
 from protocol.arrays import Ids
 from protocol.messages import Control, Hello, Message, Responses, Role, StimulusBatch, Trial, TrialReport
+from server.changes import Change, Changed
 from server.evolution import Outcome, Proposal
 from server.ledger import Measurements
 
@@ -36,6 +37,8 @@ class Advanced:
     """The optimizer, as it was left; with a proposal its ask is pending."""
     minutes: float = nan
     """Since the server was started; NaN = nobody looked."""
+    changed: tuple[Changed, ...] = ()
+    """What became of the changes that were to hold from here on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +119,7 @@ Row = (
     | Voided
     | Late
     | Control
+    | Changed
     | StateChanged
     | Trouble
     | Cleared
@@ -155,6 +159,8 @@ class Advance:
     proposal: Proposal | None
     measurements: Measurements | None
     next_generation: int | None
+    changes: tuple[Change, ...] = ()
+    """To be made before the next is proposed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

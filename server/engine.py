@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from math import isnan
+from math import inf, isnan
 
 import zmq
 
-from protocol.messages import Control, Notice, Role
+from protocol.messages import Control, Notice, Role, Vitals
+from protocol.peer import HEARTBEAT_S
 from server.actions import (
     Action,
     Advance,
@@ -69,6 +70,7 @@ class Engine:
         self.file = file
         self._watch = watch
         self._check = check
+        self._vitals_s = -inf
         self._stale_after_s = stale_after_s
         self._asked: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Advanced | Rendered | WorkerError] = queue.SimpleQueue()
@@ -102,6 +104,7 @@ class Engine:
         self._check()
         for sender, event in self._wait():
             self._tell(event, sender)
+        self._say_vitals()
         if self.session.state is State.ENDING:
             self._ending_since_s = self._ending_since_s or time.monotonic()
             if time.monotonic() - self._ending_since_s > GRACE_S:
@@ -176,6 +179,17 @@ class Engine:
     def _say(self, notice: Notice) -> None:
         for role in Role:
             self.router.send(role, notice)
+
+    def _say_vitals(self) -> None:
+        """Tell operators how things are, if it is time to."""
+        now_s = time.monotonic()
+        if now_s - self._vitals_s < HEARTBEAT_S:
+            return
+        self._vitals_s = now_s
+        standing, router = self.session.standing, self.router
+        n_waiting, commit_s = self._worker.n_waiting, self.file.commit_s
+        vitals = Vitals(standing.state.value, standing.why, router.report(), commit_s, n_waiting, router.n_dropped)
+        router.send(Role.OPERATOR, vitals)
 
     def _announce(self, result: Advanced | Rendered | WorkerError) -> None:
         self._results.put(result)

@@ -1,7 +1,7 @@
 """One optimizer, one generator and one scorer at work: propose images, absorb the answer."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,17 @@ class Evolution:
             images = self.generator.render(proposal.codes[[place[s] for s in ids]])
             yield StimulusBatch(np.array(ids, np.int64), images)
             start, size = start + size, later
+
+    def change(self, parameters: Mapping[str, Any], channels: Sequence[str]) -> None:
+        """Search and score otherwise from the next ask on; raise ValueError, nothing being changed, if it cannot be."""
+        scorer = self.scorer
+        if channels:
+            if not is_dataclass(scorer) or isinstance(scorer, type):
+                raise ValueError(f"{type(scorer).__name__} cannot score other channels while it runs")
+            scorer = replace(scorer, channels=tuple(channels), weights=())
+        if parameters:
+            self.optimizer.change(**parameters)
+        self.scorer = scorer
 
     def absorb(self, proposal: Proposal, measurements: Measurements) -> Outcome:
         """Score every image by the spikes it drew, and tell the optimizer its own."""

@@ -3,11 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from protocol.messages import Onsets, Role, StimulusBatch, Trial, Void
+from protocol.messages import Control, Onsets, Role, StimulusBatch, Trial, Void
+from server.changes import read_change
 from server.evolution import Evolution, Outcome
 from server.pictures import from_png
 from server.runs import Run
@@ -33,7 +35,8 @@ def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlit
     for trial, reported_at in cursor.execute("SELECT trial, reported_at FROM trials").fetchall():
         session.traffic.remember(trial, reported=reported_at is not None)
     session.n_measured = cursor.execute("SELECT COUNT(*) FROM responses WHERE measured").fetchone()[0]
-    on_their_way = []
+    evolutions, on_their_way = list(evolutions), []
+    _restore_changes(session, evolutions, cursor)
     for evolution in evolutions:
         _restore_advice(session, evolution, cursor)
         on_their_way += _restore_run(session, session.runs[evolution.number], evolution, cursor)
@@ -64,6 +67,24 @@ def _restore_advice(session: Session, evolution: Evolution, cursor: sqlite3.Curs
         ids = [part[:, 1].astype(np.int64) for part in (evolved, references)]
         outcome = Outcome(evolution.number, int(generation), ids[0], evolved[:, 2], ids[1], references[:, 2])
         session.stopping.remember(outcome)
+
+
+def _restore_changes(session: Session, evolutions: list[Evolution], cursor: sqlite3.Cursor) -> None:
+    """Score the channels that are scored since they were changed; the optimizers remember their own parameters."""
+    query = (
+        "SELECT c.control_id, c.action, c.author, c.arguments, h.generation FROM controls c"
+        " LEFT JOIN changes h USING (control_id)"
+        " WHERE c.action = 'change' AND COALESCE(h.refused, '') = '' ORDER BY c.rowid"
+    )
+    by_number = {evolution.number: evolution for evolution in evolutions}
+    for control_id, action, author, arguments, generation in cursor.execute(query).fetchall():
+        change = read_change(Control(control_id, action, author, json.loads(arguments)), by_number, session.channels)
+        run = session.runs[change.evolution]
+        if generation is None:
+            run.changes.append(change)
+        elif change.channels:
+            by_number[change.evolution].change({}, change.channels)
+            run.plan = replace(run.plan, channels=change.channels)
 
 
 def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlite3.Cursor) -> list[Any]:

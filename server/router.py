@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf, nan
+from typing import Any
 
 import zmq
 
@@ -84,6 +85,18 @@ class Router:
     def links(self) -> list[Link]:
         """Return every peer that has joined."""
         return list(self._links.values())
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return how the one display and the one acquisition side are heard, for people."""
+        return {
+            link.role.value: {
+                "name": link.hello.name,
+                "heard_s": self._clock() - link.heard_s,
+                "data_age_s": link.data_age_s,
+            }
+            for link in self._links.values()
+            if link.role in ONE_OF
+        }
 
     def newly_lost(self) -> Iterator[tuple[Role, str]]:
         """Yield (role, name) of each peer that has been silent too long, once."""

@@ -8,6 +8,7 @@ import numpy as np
 from protocol.arrays import Ids
 from protocol.ids import presentation_key
 from protocol.messages import StimulusBatch
+from server.changes import Change
 from server.evolution import Proposal
 from server.ledger import Ledger
 
@@ -42,6 +43,13 @@ class Run:
     last_generation: int = 0
     """The last one proposed; generations count from 1."""
     finished: bool = False
+    changes: list[Change] = field(default_factory=list)
+    """To be made before the next generation is proposed."""
+
+    def take_changes(self) -> tuple[Change, ...]:
+        """Return them, and forget them."""
+        taken, self.changes = tuple(self.changes), []
+        return taken
 
     def open(self, proposal: Proposal, reference_ids: Ids) -> None:
         """Begin a generation: its showings are owed as soon as their images exist."""

@@ -14,6 +14,7 @@ CREATE TABLE generations (
     generation INTEGER NOT NULL,
     proposed_at REAL NOT NULL,
     scored_at REAL,
+    stored_s REAL,  -- spent committing to disk since a generation was scored last
     PRIMARY KEY (evolution, generation)
 ) STRICT;
 CREATE TABLE snapshots (
@@ -89,6 +90,13 @@ CREATE TABLE controls (
     action TEXT NOT NULL,
     author TEXT NOT NULL,
     arguments TEXT NOT NULL  -- JSON
+) STRICT;
+CREATE TABLE changes (  -- what became of each control "change"
+    control_id TEXT PRIMARY KEY REFERENCES controls,
+    evolution INTEGER NOT NULL,
+    generation INTEGER NOT NULL,  -- the first one it holds for; 0 = refused
+    at REAL NOT NULL,
+    refused TEXT NOT NULL  -- why; empty = it holds
 ) STRICT;
 CREATE TABLE states (at REAL NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL) STRICT;
 CREATE TABLE troubles (

@@ -12,6 +12,7 @@ Whatever the state, reports and responses are taken: what was measured counts. T
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -52,6 +53,7 @@ from server.actions import (
     Trouble,
     Voided,
 )
+from server.changes import Changed, read_change
 from server.evolution import Outcome, References
 from server.runs import Plan, Run, Runs
 from server.standing import Standing
@@ -245,20 +247,33 @@ class Session:
         actions: list[Action] = [Record(control), acknowledge]
         if control.action in ("pause", "pause_now", "end"):
             actions.append(Send(Role.DISPLAY, Recall(now=control.action != "pause")))
-        return actions
+        return actions + (self._change(control) if control.action == "change" else [])
+
+    def _change(self, control: Control) -> list[Action]:
+        """Keep a change for the next generation of its evolution; one that makes no sense is on record as refused."""
+        try:
+            change = read_change(control, [run.plan.number for run in self.runs], self.channels)
+        except ValueError as error:
+            return [Record(Changed(control.control_id, 0, 0, refused=str(error)))]
+        self.runs[change.evolution].changes.append(change)
+        return []
 
     # -- generations
 
     def _set_to_work(self, run: Run) -> list[Action]:
         if run.proposal is None:
             run.finished = run.next_generation is None
-            return [] if run.finished else [Advance(run.plan.number, None, None, run.next_generation)]
+            return (
+                [] if run.finished else [Advance(run.plan.number, None, None, run.next_generation, run.take_changes())]
+            )
         missing = len(run.rendered) < len(run.proposal.codes)
         return [Render(run.proposal, run.rendered)] if missing else []
 
     def _advanced(self, event: Advanced) -> list[Action]:
         run = self.runs[event.evolution]
         advised = self._advise(event.outcome, event.minutes) if event.outcome is not None else []
+        for changed in event.changed:
+            run.plan = replace(run.plan, channels=changed.channels or run.plan.channels)
         run.finished = event.proposal is None or self.standing.stopping
         if event.proposal is not None and not run.finished:
             run.open(event.proposal, self.references.stimulus_ids)
@@ -301,9 +316,10 @@ class Session:
             return []
         measurements = run.ledger.measurements(self.channels)
         following = None if self.standing.stopping else run.next_generation
+        changes = () if following is None else run.take_changes()
         run.ledger, run.batches = None, []
         release = Release(run.proposal.stimulus_ids)
-        return [Advance(run.plan.number, run.proposal, measurements, following), *self._to_viewers(release)]
+        return [Advance(run.plan.number, run.proposal, measurements, following, changes), *self._to_viewers(release)]
 
     def _on_its_way(self) -> bool:
         """Whether something that was shown is still to be reported or measured by a peer that is there."""

@@ -6,6 +6,7 @@ schema.sql is its description. One server writes it at a time; any number of rea
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from protocol.arrays import Ids, Images
 from protocol.ids import presentation_key, stimulus_key
 from protocol.messages import Control, Responses, Trial, TrialReport
 from server.actions import Advanced, Cleared, Joined, Late, Rendered, Row, StateChanged, Trouble, Voided
+from server.changes import Changed
 from server.evolution import Outcome, Proposal, References
 from server.pictures import from_png
 
@@ -37,6 +39,9 @@ class SessionFile:
         """Open a session file that exists; raise SessionFileError if it is in use or is none."""
         self.path = path
         self._clock = clock
+        self.commit_s = 0.0
+        """How long the last transaction took to be on disk."""
+        self._stored_s = 0.0
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
         try:
             self._lock.acquire(timeout=0)
@@ -74,10 +79,13 @@ class SessionFile:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is added inside is on disk when this ends, or none of it is."""
+        began_s = time.monotonic()
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.connection.execute("COMMIT")
+            self.commit_s = time.monotonic() - began_s
+            self._stored_s += self.commit_s
         except BaseException:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
@@ -130,6 +138,8 @@ class SessionFile:
             case Control():
                 arguments = json.dumps(row.arguments)
                 self._insert("controls", row.control_id, self._clock(), row.action, row.author, arguments)
+            case Changed():
+                self._add_changed(row)
             case StateChanged():
                 self._insert("states", self._clock(), row.state.value, row.why)
             case Trouble():
@@ -157,7 +167,12 @@ class SessionFile:
             rows.append((fingerprint(image), rms_contrast(image), png, stimulus))
         self._all("UPDATE stimuli SET sha256 = ?, rms_contrast = ?, png = ? WHERE stimulus_id = ?", rows)
 
+    def _add_changed(self, row: Changed) -> None:
+        self._insert("changes", row.control_id, row.evolution, row.generation, self._clock(), row.refused)
+
     def _add_advanced(self, row: Advanced) -> None:
+        for changed in row.changed:
+            self._add_changed(changed)
         if row.outcome is not None:
             self._add_outcome(row.outcome)
         if row.proposal is not None:
@@ -168,8 +183,9 @@ class SessionFile:
 
     def _add_outcome(self, outcome: Outcome) -> None:
         which = (outcome.evolution, outcome.generation)
-        scored = "UPDATE generations SET scored_at = ? WHERE evolution = ? AND generation = ?"
-        self.connection.execute(scored, (self._clock(), *which))
+        scored = "UPDATE generations SET scored_at = ?, stored_s = ? WHERE evolution = ? AND generation = ?"
+        self.connection.execute(scored, (self._clock(), self._stored_s, *which))
+        self._stored_s = 0.0
         ids = [*outcome.stimulus_ids.tolist(), *outcome.reference_ids.tolist()]
         scores = [*outcome.scores.tolist(), *outcome.reference_scores.tolist()]
         rows = [(*which, stimulus, score) for stimulus, score in zip(ids, scores, strict=True)]
@@ -177,7 +193,7 @@ class SessionFile:
 
     def _add_proposal(self, proposal: Proposal) -> None:
         which = (proposal.evolution, proposal.generation)
-        self._insert("generations", *which, self._clock(), None)
+        self._insert("generations", *which, self._clock(), None, None)
         rows = []
         for place, (stimulus, code) in enumerate(zip(proposal.stimulus_ids.tolist(), proposal.codes, strict=True)):
             blob, norm = wire(code, "<f4"), float(np.linalg.norm(code))

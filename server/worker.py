@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from protocol.messages import StimulusBatch
 from server.actions import Advance, Advanced, Render, Rendered
+from server.changes import Change, Changed
 from server.evolution import Evolution, Proposal
 from server.pictures import to_png
 from server.snapshots import pack
@@ -41,6 +42,11 @@ class Worker:
         """Put a job in the queue."""
         self._jobs.put(job)
 
+    @property
+    def n_waiting(self) -> int:
+        """How many jobs it has not begun."""
+        return self._jobs.qsize()
+
     def close(self, timeout_s: float) -> None:
         """Stop after the job at hand, waiting at most this long for it."""
         self._jobs.put(None)
@@ -64,8 +70,10 @@ class Worker:
         outcome = None
         if job.proposal is not None and job.measurements is not None:
             outcome = evolution.absorb(job.proposal, job.measurements)
+        changed = tuple(make_change(evolution, change, job.next_generation or 0) for change in job.changes)
         proposal = None if job.next_generation is None else evolution.propose(job.next_generation)
-        self._announce(Advanced(job.evolution, outcome, proposal, pack(evolution.optimizer.snapshot())))
+        snapshot = pack(evolution.optimizer.snapshot())
+        self._announce(Advanced(job.evolution, outcome, proposal, snapshot, changed=changed))
         if proposal is not None:
             self._render(proposal, frozenset())
 
@@ -73,6 +81,15 @@ class Worker:
         evolution = self._evolutions[proposal.evolution]
         for batch in evolution.render(proposal, done, self._first_images, self._more_images):
             self._announce(_with_pngs(proposal, batch))
+
+
+def make_change(evolution: Evolution, change: Change, generation: int) -> Changed:
+    """Make a change, and return what became of it: a slip of the hand must not end the session."""
+    try:
+        evolution.change(change.parameters, change.channels)
+    except (ValueError, TypeError) as error:
+        return Changed(change.control_id, change.evolution, 0, refused=str(error))
+    return Changed(change.control_id, change.evolution, generation, change.channels)
 
 
 def _with_pngs(proposal: Proposal, batch: StimulusBatch) -> Rendered:

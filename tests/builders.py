@@ -18,6 +18,7 @@ from server.scoring import RateScorer
 from server.session import Session
 from server.snapshots import pack
 from server.welcome import Settings
+from server.worker import make_change
 
 M = TypeVar("M", bound=Message)
 
@@ -115,8 +116,9 @@ class Desk:
             if action.proposal is not None and action.measurements is not None:
                 outcome = evolution.absorb(action.proposal, action.measurements)
             following = action.next_generation
+            changed = tuple(make_change(evolution, change, following or 0) for change in action.changes)
             proposal = None if following is None else evolution.propose(following)
-            yield Advanced(action.evolution, outcome, proposal, pack(evolution.optimizer.snapshot()))
+            yield Advanced(action.evolution, outcome, proposal, pack(evolution.optimizer.snapshot()), changed)
         if proposal is not None:
             for batch in evolution.render(proposal, done, 3, 16):
                 yield Rendered(proposal.evolution, proposal.generation, batch, _pngs(batch))

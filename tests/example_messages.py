@@ -20,6 +20,7 @@ from protocol.messages import (
     StimulusBatch,
     Trial,
     TrialReport,
+    Vitals,
     Void,
     Welcome,
 )
@@ -61,5 +62,6 @@ EXAMPLES: tuple[Message, ...] = (
     ),
     Acknowledge(presentation_ids=SHOWINGS[:1]),
     Control("c1", "note", "R. Cajal", {"text": "drank water"}),
+    Vitals("running", "", {"display": {"name": "psychopy", "heard_s": 0.25}}, 0.0625, 1, 0),
     Notice("alarm", "No data from the acquisition side - since 2 s - the session waits - look at its cable"),
 )

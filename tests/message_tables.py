@@ -32,6 +32,7 @@ DIRECTIONS = {
     "Acknowledge": "server → any peer",
     "Control": "operator → server",
     "Notice": "server → any peer",
+    "Vitals": "server → operator",
 }
 WORDS = {
     "role": '"display", "acquisition" or "operator"',
