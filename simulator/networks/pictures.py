@@ -41,23 +41,24 @@ def write(
     samples = procedural_images(2 * len(KINDS), seed=2_000_003)
     order = np.argsort(samples.kinds, kind="stable")
     captions = [KINDS[kind] for kind in samples.kinds[order]]
-    sheet(samples.images[order], 15, captions).save(out / "networks_samples.png", optimize=True)
-    sheet(_filters(network), 12).save(out / "networks_filters.png", optimize=True)
+    _save(sheet(samples.images[order], 15, captions), out / "networks_samples.png")
+    _save(sheet(_filters(network), 12), out / "networks_filters.png")
     random = np.random.default_rng(11).standard_normal((60, CODE_SIZE))
-    sheet(generator.render(random), 15).save(out / "networks_random.png", optimize=True)
-    again = generator.render(responses(network, samples.images[: len(KINDS)])["fc5"])
+    _save(sheet(generator.render(random), 15), out / "networks_random.png")
+    again = generator.render(generator.codes_for(responses(network, samples.images[: len(KINDS)])["fc5"]))
     pairs = np.stack([samples.images[: len(KINDS)], again], 1).reshape(-1, *again.shape[1:])
-    sheet(pairs, 18).save(out / "networks_reconstructions.png", optimize=True)
+    _save(sheet(pairs, 18), out / "networks_reconstructions.png")
     outputs = [each for each in evolved if each.unit.layer == "output"]
     labels = [names[each.unit.channel] for each in outputs]
-    sheet(np.stack([e.image for e in outputs]), 11, labels).save(
-        out / "networks_evolved_output.png", optimize=True
-    )
+    _save(sheet(np.stack([e.image for e in outputs]), 11, labels), out / "networks_evolved_output.png")
     inner = [each for layer in LAYERS[:-1] for each in [e for e in evolved if e.unit.layer == layer][:12]]
     labels = [f"{each.unit.layer} {each.unit.channel}" for each in inner]
-    sheet(np.stack([e.image for e in inner]), 12, labels).save(
-        out / "networks_evolved_layers.png", optimize=True
-    )
+    _save(sheet(np.stack([e.image for e in inner]), 12, labels), out / "networks_evolved_layers.png")
+
+
+def _save(page: Image.Image, path: Path) -> None:
+    """Write a page in 256 colours: a third of the size."""
+    page.quantize(256).save(path, optimize=True)
 
 
 def _filters(network: EmbeddedConvNet) -> Pictures:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import nn
 
 from server.generators.embedded import Network
@@ -39,33 +39,23 @@ def train(out: Path, minutes: float, n_images: int, device: str, processes: int)
     images, judges_own = (_images(out, n, seed, processes) for n, seed in ((n_images, 1), (n_images // 3, 2)))
     time_for = {stage: share * minutes for stage, share in SHARES.items()}
 
-    def source(seed: int, of: ProceduralImages = images) -> Iterator[Batch]:
+    def seeded(seed: int, of: ProceduralImages = images) -> Iterator[Batch]:
         torch.manual_seed(seed)
         return batches(of, BATCH, seed, device)
 
-    comparator = train_classifier(
-        on_device(device, EmbeddedConvNet(COMPARATOR_WIDTHS, COMPARATOR_HIDDEN)),
-        source(1),
-        time_for["comparator"],
-        log.info,
-    ).requires_grad_(False)
-    first = source(2)
-    network, generator = train_pair(
-        on_device(device, EmbeddedConvNet()),
-        on_device(device, Network()),
-        comparator,
-        first,
-        time_for["pair"],
-        log.info,
-    )
+    source = seeded(1)
+    comparator = on_device(device, EmbeddedConvNet(COMPARATOR_WIDTHS, COMPARATOR_HIDDEN))
+    comparator = train_classifier(comparator, source, time_for["comparator"], log.info)
+    source = seeded(2)
+    network, generator = on_device(device, EmbeddedConvNet()), on_device(device, Network())
+    network, generator = train_pair(network, generator, comparator, source, time_for["pair"], log.info)
     save(network, out / "convnet.safetensors")
-    generator = refine(
-        generator.requires_grad_(), network, comparator, source(3), time_for["refine"], log.info
-    )
+    source = seeded(3)
+    generator = refine(generator.requires_grad_(), network, comparator, source, time_for["refine"], log.info)
     save(generator, out / "embedded.safetensors")
-    judge_images = source(4, judges_own)
+    source = seeded(4, judges_own)
     judge = on_device(device, EmbeddedConvNet(JUDGE_WIDTHS, JUDGE_HIDDEN))
-    save(train_classifier(judge, judge_images, time_for["judge"], log.info), out / "judge.safetensors")
+    save(train_classifier(judge, source, time_for["judge"], log.info), out / "judge.safetensors")
 
 
 def save(network: nn.Module, path: Path) -> None:
@@ -74,7 +64,7 @@ def save(network: nn.Module, path: Path) -> None:
         name: (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    save_file(weights, path)
+    path.write_bytes(serialised(weights))
     log.info("wrote %s, %.1f MB", path, path.stat().st_size / 1e6)
 
 
