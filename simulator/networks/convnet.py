@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -83,4 +84,5 @@ def embedded_convnet() -> EmbeddedConvNet:
     """Return the trained network, ready to answer."""
     network = EmbeddedConvNet()
     network.load_state_dict({name: t.float() for name, t in load_file(WEIGHTS).items()})
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)

@@ -1,6 +1,6 @@
 """Procedural images, and the two labels each has: what it shows and in which colour.
 
-Forty kinds of picture, each in any of ten colours, on backgrounds of muted colours. The same seed gives the same
+Forty-five kinds of picture, each in any of ten colours, on backgrounds of muted colours. The same seed gives the same
 images for ever, on any number of processes: image i of a set depends on (seed, i) alone.
 """
 

@@ -52,7 +52,7 @@ def correlation(codes: Tensor) -> Tensor:
 
 
 class Critic(nn.Module):
-    """Tell procedural images from generated ones, patch by patch: [n, 3, 64, 64] to [n, 1, 8, 8]."""
+    """Tell procedural images from generated ones, by patches and as a whole."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
