@@ -13,7 +13,7 @@ from server.reading import Best, Curve, Reader
 matplotlib.use("Agg")
 N_MONTAGE = 10
 N_REFERENCES = 3
-EVOLVED, REFERENCE = "#0072b2", "#e69f00"
+EVOLVED, REFERENCE, CORRECTED = "#0072b2", "#e69f00", "#333333"
 """Told apart by everybody, colour-blind or not."""
 
 
@@ -26,12 +26,12 @@ def draw(reader: Reader, path: Path) -> None:
     rows = figure.subfigures(len(drawn), 1, squeeze=False)[:, 0]
     for row, evolution in zip(rows, drawn, strict=True):
         top, bottom = row.subfigures(2, 1, height_ratios=(2.2, 1))
-        _draw_curve(top.subplots(), reader.curve(evolution))
+        _draw_curve(top.subplots(), reader.curve(evolution), reader.unit(evolution))
         _draw_montage(bottom, _spread(reader.best_evolved(evolution)), reader.best_references(evolution)[:N_REFERENCES])
     figure.savefig(path)
 
 
-def _draw_curve(axes: Axes, curve: Curve) -> None:
+def _draw_curve(axes: Axes, curve: Curve, unit: str) -> None:
     for generation, scores in zip(curve.generations, curve.evolved, strict=True):
         axes.plot(np.full(len(scores), generation), scores, ".", color=EVOLVED, alpha=0.25, markersize=4)
     _draw_mean(axes, curve.generations, curve.evolved, EVOLVED, "evolved images, mean and 95 % interval")
@@ -40,9 +40,9 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
         means = np.array(
             [np.nanmean(each) if np.isfinite(each).any() else np.nan for each in curve.corrected().evolved]
         )
-        axes.plot(curve.generations, means, "--", color=EVOLVED, linewidth=1, label="evolved, corrected for drift")
+        axes.plot(curve.generations, means, "--", color=CORRECTED, linewidth=1, label="evolved, corrected for drift")
     lowest = min(0.0, *(np.nanmin(each) for each in curve.evolved if np.isfinite(each).any()), 0.0)
-    axes.set(title=curve.name, xlabel="generation", ylabel="score (Hz, if it is a rate)", ylim=(lowest, None))
+    axes.set(title=curve.name, xlabel="generation", ylabel=unit, xlim=(0.5, None), ylim=(lowest, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left")
 

@@ -1,5 +1,6 @@
 """What a session file says, for those who only read: picture, page, export."""
 
+import json
 import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,6 +77,11 @@ class Reader:
     def evolutions(self) -> dict[int, str]:
         """Return the name of each evolution by its number."""
         return dict(self._query("SELECT evolution, name FROM evolutions ORDER BY evolution"))
+
+    def unit(self, evolution: int) -> str:
+        """Return what the scores of an evolution are, and in what unit."""
+        [(facts,)] = self._query("SELECT facts FROM evolutions WHERE evolution = ?", evolution)
+        return "response (Hz)" if json.loads(facts).get("scorer", {}).get("name") == "rate" else "score"
 
     def curve(self, evolution: int) -> Curve:
         """Return the scores of an evolution, generation by generation."""
