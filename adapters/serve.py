@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from math import inf
 
+from adapters.check import report
 from adapters.conversation import Adapter
 from adapters.source import SOURCES, SourceError, create_source
 from protocol.plugins import PluginError
@@ -18,8 +19,13 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run an adapter until the session ends; exit with status 0 only if it ended as it should."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.check:
+        sys.exit(report(options.name, dict(options.option)))
+    if options.address is None:
+        parser.error("the address of the server is missing: tcp://SERVER:PORT")
     try:
         adapter = Adapter(options.address, create_source(options.name, dict(options.option)))
     except PluginError as wrong:
@@ -58,7 +64,10 @@ def ending(adapter: Adapter, patience_s: float) -> tuple[int, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("xdream-adapter", description=__doc__, allow_abbrev=False)
     parser.add_argument("name", help=f"{', '.join(SOURCES)}, or package.module:Class")
-    parser.add_argument("address", type=_address, metavar="tcp://SERVER:PORT", help="where the server listens")
+    parser.add_argument(
+        "address", type=_address, nargs="?", metavar="tcp://SERVER:PORT", help="where the server listens"
+    )
+    parser.add_argument("--check", action="store_true", help="look the recording system over; needs no server")
     parser.add_argument(
         "-o",
         dest="option",

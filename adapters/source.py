@@ -6,7 +6,18 @@ from typing import Any, Protocol, cast
 from protocol.messages import Onsets, Responses, StimulusBatch
 from protocol.plugins import PluginError, create
 
-SOURCES = {"simulator": "simulator.source:SimulatedUnits"}
+SOURCES = {
+    "simulator": "simulator.source:SimulatedUnits",
+    "bridge": "adapters.bridge:bridge",
+    "open_ephys": "adapters.open_ephys:open_ephys",
+    "intan_rhx": "adapters.intan_rhx:intan_rhx",
+    "blackrock": "adapters.blackrock:blackrock",
+    "plexnet": "adapters.plexnet:plexnet",
+    "spikeglx": "adapters.spikeglx:spikeglx",
+    "lsl": "adapters.lsl:lsl",
+    "folder_exchange": "adapters.folder_exchange:FolderExchange",
+    "replay": "adapters.replay:Replay",
+}
 
 
 class SourceError(PluginError):

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from protocol.messages import Control
+from protocol.plugins import load
 from server import build
 from server.config import ConfigError, load_config
 from server.engine import Engine
@@ -119,6 +120,14 @@ def layers(
     import subprocess
 
     raise SystemExit(subprocess.call([sys.executable, "-m", "simulator", network]))
+
+
+@app.command()
+def conformance(
+    address: Annotated[str, typer.Argument(help="Where to listen for the peer, such as tcp://127.0.0.1:5670.")],
+) -> None:
+    """Try a display or an acquisition side that a lab has written, and say what it gets right."""
+    raise typer.Exit(load("adapters.conformance:main")(address))
 
 
 @app.command()

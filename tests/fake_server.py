@@ -42,6 +42,7 @@ class FakeServer:
 
     def restart(self) -> None:
         """Go away and come back, having forgotten who was there."""
+        self._socket.unbind(ADDRESS)  # closing alone frees the address only some time later
         self._socket.close(linger=0)
         self._open()
 

@@ -1,7 +1,10 @@
 """What every source of responses must do; a new one is a name in `SOURCES` and the options it is tested with."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from math import nan
+from pathlib import Path
 from time import monotonic
 
 import numpy as np
@@ -9,13 +12,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adapters.live import LiveSource
+from adapters.peers.behind import BEHIND, Behind
+from adapters.peers.block import Script
+from adapters.peers.folder import BehindFolder
 from adapters.source import SOURCES, ResponseSource, create_source
 from protocol.messages import Onsets, Responses, StimulusBatch
 from protocol.plugins import PluginError
 
 SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05]}
 OPTIONS = {"simulator": {"network": f"{__name__}:Mean", "units": "0,2", "layer": "output"}}
+EASY = {"lock_trials": "1", "lock_onsets": "2"}
+"""A recording system's clock is found with one trial, since these tests show no more."""
+SHOWN_S = (0.0, 0.2, 0.4, 1.0, 1.2)
+"""When the recordings that peers play have an onset."""
+SCHEMA = Path(__file__).parents[2] / "server" / "schema.sql"
+NEEDS = {"lsl": "pylsl", "spikeglx": "scipy", "folder_exchange": "scipy"}
 DEADLINE_S = 5
+DATA_DEADLINE_S = 30
+"""LSL finds its streams when the network lets it."""
 
 
 class Mean(nn.Module):
@@ -30,12 +45,58 @@ class Mean(nn.Module):
 
 
 @pytest.fixture(params=SOURCES)
-def source(request: pytest.FixtureRequest) -> Iterator[ResponseSource]:
-    source = create_source(request.param, OPTIONS[request.param])
-    source.begin(SETTINGS)
-    source.see(a_batch(5))
-    yield source
-    source.close()
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResponseSource]:
+    with ready(request.param, tmp_path) as source:
+        source.begin(SETTINGS)
+        source.see(a_batch(5))
+        yield source
+
+
+@contextmanager
+def ready(name: str, folder: Path) -> Iterator[ResponseSource]:
+    """Make a source, and let the peer behind it play."""
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    if name == "folder_exchange":
+        with closing(BehindFolder(folder, ["a", "b"])) as lab, closing(create_source(name, lab.options)) as source:
+            yield source
+        return
+    if name not in BEHIND:
+        options = {"file": str(a_session(folder))} if name == "replay" else OPTIONS[name]
+        with closing(create_source(name, options)) as source:
+            yield source
+        return
+    with closing(BEHIND[name](["1", "2"])) as peer, closing(create_source(name, peer.options | EASY)) as source:
+        assert isinstance(source, LiveSource)
+        peer.play(recorded(peer).blocks(0, 6 * int(peer.rate), peer.block))
+        deadline_s = monotonic() + DATA_DEADLINE_S
+        while source.segment is None or source.segment.counter.watermark < 5.5 * peer.rate:
+            assert monotonic() < deadline_s, "the data do not come"
+            source.poll()
+        yield source
+
+
+def recorded(peer: Behind) -> Script:
+    """Return what a peer plays: a pulse at each onset, three seconds after its beginning, and some spikes."""
+    up = (np.array(SHOWN_S) + 3) * float(peer.rate)
+    line = int(peer.options.get("line", 0))
+    edges = [(int(tick) + wait, line, wait == 0) for tick in up for wait in (0, 900)]
+    ticks = np.arange(100, 5 * int(peer.rate), 777)
+    return Script(ticks, (ticks % 2).astype(np.int32), np.array(edges, np.int64), np.zeros((0, 2), np.int64))
+
+
+def a_session(folder: Path) -> Path:
+    """Write a session that holds all presentations these tests ask for."""
+    path = folder / "session.xdream"
+    with closing(sqlite3.connect(path)) as file, file:
+        file.executescript(SCHEMA.read_text("utf-8"))
+        config = "[acquisition]\nresponse_window_ms = [50, 200]\nbaseline_window_ms = [0, 50]"
+        file.execute("INSERT INTO meta VALUES ('config', ?)", (config,))
+        file.execute("INSERT INTO peers VALUES (1, 'acquisition', 'x', 'i', '', '[\"a\", \"b\"]')")
+        for presentation in (10_000, 10_100, 10_200, 20_000, 20_100):
+            row = (presentation, bytes(8), bytes(8), b"", b"")
+            file.execute("INSERT INTO responses VALUES (?, 1, 1, ?, ?, 'ttl', '', ?, ?)", row)
+    return path
 
 
 def a_batch(n_images: int) -> StimulusBatch:

@@ -1,0 +1,173 @@
+"""Hand-off by files, for labs whose own program (MATLAB, as with the first XDream) counts the spikes.
+
+For each trial a request is put into the folder; the lab's program answers with a file of the same name, `.mat` or
+`.h5`. Both sides write under another name and rename, so that nobody reads half a file.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.channels import parse_channels
+from adapters.rules import number
+from adapters.source import SourceError
+from protocol.messages import Onsets, Responses, StimulusBatch
+from protocol.peer import new_instance
+
+ENDINGS = (".mat", ".h5")
+HALF_WRITTEN_S = 5.0
+"""A file that cannot be read for so long is not being written any more: it is broken."""
+LOOK_EVERY_S = 0.05
+MAX_BYTES = 1 << 28
+IDS, RESPONSE, BASELINE = "presentationID", "tEvokedResp", "tBaseline"
+log = logging.getLogger(__name__)
+
+
+class FolderExchange:
+    """Requests and answers in one folder. An answer must name just the presentations of its request."""
+
+    name = "folder_exchange"
+    wants_images = False
+
+    def __init__(
+        self, folder: str, channels: str, give_up_s: str = "60", clock: Callable[[], float] = monotonic
+    ) -> None:
+        self.channels = parse_channels(channels).names
+        self._folder = Path(folder)
+        if not self._folder.is_dir():
+            raise SourceError(f"no folder {folder}: make it, on a disk that both PCs see.")
+        self._give_up_s, self._clock = number("give_up_s", give_up_s), clock
+        self._looked_s = -LOOK_EVERY_S
+        self.begin({})
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Start afresh: requests of another session are withdrawn, and answers to them are not looked at."""
+        self._settings, self._session = settings, new_instance()[:8]
+        self._requests: dict[str, tuple[Onsets, float]] = {}
+        self._answers: list[Responses] = []
+        self._unreadable: dict[Path, float] = {}
+        for old in self._folder.glob("trial_*.json"):
+            old.unlink()
+
+    def see(self, batch: StimulusBatch) -> None:
+        """Do nothing: it is the subject that sees."""
+
+    def forget(self, stimulus_ids: Iterable[int]) -> None:
+        """Do nothing."""
+
+    def request(self, onsets: Onsets) -> None:
+        """Put a request into the folder."""
+        if not len(onsets.presentation_ids):
+            return
+        # The last part is another in each session, so that no old answer is taken for a new one.
+        name = f"trial_{onsets.trial:08d}_{onsets.presentation_ids[0]}_{self._session}"
+        table = {
+            "trial": onsets.trial,
+            "presentation_ids": onsets.presentation_ids.tolist(),
+            "stimulus_ids": onsets.stimulus_ids.tolist(),
+            "onsets_s": [None if np.isnan(each) else each for each in onsets.onsets_s.tolist()],
+            "channels": self.channels,
+            "windows": self._settings,
+        }
+        half = self._folder / f"{name}.tmp"
+        half.write_text(json.dumps(table), "utf-8")
+        half.replace(self._folder / f"{name}.json")
+        self._requests[name] = (onsets, self._clock())
+
+    def poll(self) -> list[Responses]:
+        """Return what the files say that have come."""
+        now_s = self._clock()
+        if now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            for name, (onsets, asked_s) in list(self._requests.items()):
+                self._look_for(name, onsets, asked_s, now_s)
+        answers, self._answers = self._answers, []
+        return answers
+
+    def data_age_s(self) -> float:
+        """Return 0: a folder cannot tell whether the recording goes on."""
+        return 0.0
+
+    def close(self) -> None:
+        """Withdraw the requests."""
+        self.begin({})
+
+    def _look_for(self, name: str, onsets: Onsets, asked_s: float, now_s: float) -> None:
+        path = next((p for p in (self._folder / f"{name}{ending}" for ending in ENDINGS) if p.is_file()), None)
+        if path is None:
+            if now_s - asked_s > self._give_up_s:
+                self._finish(name, _not_measured(onsets, len(self.channels), "had no answer in the folder in time"))
+            return
+        try:
+            responses = to_responses(read(path), onsets, len(self.channels))
+        except SourceError as wrong:
+            log.warning("%s: %s", path.name, wrong)
+            responses = _not_measured(onsets, len(self.channels), f"was answered by a file that will not do: {wrong}")
+        except Exception as error:
+            # The readers raise whatever a half-written file makes of them.
+            if now_s - self._unreadable.setdefault(path, now_s) < HALF_WRITTEN_S:
+                return
+            responses = _not_measured(onsets, len(self.channels), f"was answered by a broken file: {error}")
+        self._finish(name, responses)
+
+    def _finish(self, name: str, responses: Responses) -> None:
+        del self._requests[name]
+        (self._folder / f"{name}.json").unlink(missing_ok=True)
+        self._answers.append(responses)
+
+
+def read(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the tables of a .mat file of any version, or of an .h5 file."""
+    if path.stat().st_size > MAX_BYTES:
+        raise SourceError("it is too large")
+    if path.suffix == ".mat" and path.read_bytes()[:19] != b"MATLAB 7.3 MAT-file":
+        from scipy.io import loadmat
+
+        loaded = loadmat(path, variable_names=[IDS, RESPONSE, BASELINE])
+        return {name: np.asarray(loaded[name], np.float64) for name in (IDS, RESPONSE, BASELINE) if name in loaded}
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        # MATLAB writes columns first, so its tables come transposed.
+        return {name: np.asarray(file[name], np.float64).T for name in (IDS, RESPONSE, BASELINE) if name in file}
+
+
+def to_responses(tables: dict[str, NDArray[np.float64]], onsets: Onsets, n_channels: int) -> Responses:
+    """Return the answer that tables give; raise SourceError for one that does not fit the request."""
+    for name in (IDS, RESPONSE):
+        if name not in tables:
+            raise SourceError(f"it has no {name}")
+    ids = tables[IDS].ravel()
+    counts = tables[RESPONSE]
+    baseline = tables.get(BASELINE, np.zeros_like(counts))
+    if sorted(ids.tolist()) != sorted(onsets.presentation_ids.tolist()):
+        raise SourceError("its presentations are not those that were asked about")
+    if counts.shape != (len(ids), n_channels) or baseline.shape != counts.shape:
+        raise SourceError(f"{RESPONSE} must be [{len(ids)}, {n_channels}], got {list(counts.shape)}")
+    measured = np.asarray(np.isfinite(counts).all(axis=1) & np.isfinite(baseline).all(axis=1))
+    both = np.where(measured[:, None], np.hstack([counts, baseline]), 0)
+    if (both < 0).any() or (both != np.round(both)).any() or both.max(initial=0) > np.iinfo(np.int32).max:
+        raise SourceError("counts must be whole numbers from 0 up: spikes, not rates")
+    whole = both.astype(np.int32)
+    order = np.argsort(ids)[np.argsort(np.argsort(onsets.presentation_ids))]
+    shown = ~np.isnan(onsets.onsets_s)
+    return Responses(
+        onsets.presentation_ids,
+        measured[order] & shown,
+        np.ascontiguousarray(whole[order, :n_channels]),
+        np.ascontiguousarray(whole[order, n_channels:]),
+        "marker",
+        reason="" if (measured[order] & shown).all() else "has no onset, or NaN in the file",
+    )
+
+
+def _not_measured(onsets: Onsets, n_channels: int, reason: str) -> Responses:
+    n = len(onsets.presentation_ids)
+    none = np.zeros((n, n_channels), np.int32)
+    return Responses(onsets.presentation_ids, np.zeros(n, np.bool_), none, none, "none", reason=reason)

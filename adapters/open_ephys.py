@@ -1,0 +1,201 @@
+"""Open Ephys GUI through its ZMQ Interface plugin: threshold spikes and TTL lines of one stream; nothing is sent.
+
+Within a block of samples the plugin sends events and spikes first and DATA after them, so that DATA for
+[s, s + n) says: all spikes before s + n - 100 have come. (The Spike Detector holds 100 samples back.)
+"""
+
+import json
+import struct
+from fractions import Fraction
+from math import isfinite
+from typing import Any
+
+import zmq
+
+from adapters.channels import NOT_COUNTED, Columns, parse_channels
+from adapters.events import Begin, Chunk, Edge, Event, Gap, Watermark, Word, one_spike
+from adapters.live import LiveSource
+from adapters.open_ephys_http import RecordingGuard
+from adapters.pump import CUT, Pump
+from adapters.readers import ZmqReader
+from adapters.rules import Rules, parse_rules, whole
+from adapters.source import SourceError
+from adapters.tap import open_tap
+from adapters.troubles import note
+
+HOLD_BACK = 100
+"""Samples at the end of a block that the Spike Detector leaves for the next one."""
+MAX_QUEUED = 100_000
+"""Messages: 384 channels send 18,000 a second. What is lost beyond is seen by its number."""
+MAX_MISSING_BRACES = 4
+_TTL = struct.Struct("<BBQ")
+
+
+class OpenEphysWire:
+    """Messages of the ZMQ Interface as events. The number that each message has shows what was lost."""
+
+    name = "open_ephys"
+
+    def __init__(self, columns: Columns, rules: Rules) -> None:
+        self.columns = columns
+        self.troubles: dict[str, int] = {}
+        self._shift, self._mask = rules.line, (1 << rules.word_bits) - 1
+        self._start_anew(whole=False)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Electrodes, by the names that the Spike Detector gives them."""
+        return self.columns.names
+
+    def take(self, chunk: Chunk) -> list[Event]:
+        """Return what a message says; events wait for the DATA of their block."""
+        if chunk.port == CUT:
+            self._lost += 1
+            self._why = chunk.frames[0].decode()
+            return []
+        try:
+            header = self._header(chunk.frames)
+            if not self._follows(header["message_num"]):
+                return []
+            match header["type"]:
+                case "data":
+                    return self._data(header["content"])
+                case "spike":
+                    self._spike(header["spike"])
+                case "event":
+                    self._event(header["content"], chunk.frames[2])
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, struct.error) as error:
+            # It may have been a spike: what it was is lost.
+            note(self.troubles, f"a message could not be read ({type(error).__name__})")
+            self._lost += 1
+        return []
+
+    def _start_anew(self, whole: bool) -> None:
+        """Expect a first block; `whole` = nothing of it was missed."""
+        self._whole = whole
+        self._number = 0
+        self._lost = 0
+        self._why = ""
+        self._block: tuple[int, int] | None = None
+        self._rate = Fraction(0)
+        self._waiting: list[Event] = []
+
+    def _header(self, frames: tuple[bytes, ...]) -> dict[str, Any]:
+        header = self._parsed(frames[1])
+        if "message_no" in header:
+            note(self.troubles, "this is the ZMQ Interface of GUI 0.5 or older, which is not understood: update it")
+        if not isinstance(header["message_num"], int):
+            raise TypeError("no message number")
+        return header
+
+    def _parsed(self, text: bytes) -> dict[str, Any]:
+        """Return the header; the plugin cuts off its end when a name in it is not ASCII."""
+        for n_missing in range(MAX_MISSING_BRACES + 1):
+            try:
+                header: dict[str, Any] = json.loads(text + b"}" * n_missing)
+            except ValueError:
+                continue
+            if n_missing:
+                note(self.troubles, "headers come cut short: rename the streams and electrodes that are not ASCII")
+            return header
+        raise ValueError("no JSON")
+
+    def _follows(self, number: int) -> bool:
+        """Return whether a message is news; fewer is a new acquisition, and more by two or more a loss."""
+        if number == self._number:
+            return False
+        if number < self._number or not self._number:
+            self._start_anew(whole=number == 1)
+        else:
+            self._lost += number - self._number - 1
+        self._number = number
+        return True
+
+    def _spike(self, spike: dict[str, Any]) -> None:
+        column = self.columns.of(str(spike["electrode"]), int(spike["sorted_id"]))
+        if column != NOT_COUNTED:
+            self._waiting.append(one_spike(int(spike["sample_num"]), column))
+
+    def _event(self, event: dict[str, Any], payload: bytes) -> None:
+        if event["type"] != 3:
+            return
+        line, state, word = _TTL.unpack(payload)
+        tick = int(event["sample_num"])
+        self._waiting.append(Edge(tick, line, bool(state)))
+        value = (word >> self._shift) & self._mask
+        if value:
+            self._waiting.append(Word(tick, value))
+
+    def _data(self, data: dict[str, Any]) -> list[Event]:
+        start, end = int(data["sample_num"]), int(data["sample_num"]) + int(data["num_samples"])
+        if self._block is not None and start == self._block[0]:
+            return []
+        rate = _rate(data["sample_rate"])
+        events, self._waiting = self._waiting, []
+        opening = self._opening(start, end, rate)
+        self._block, self._rate, self._lost, self._why = (start, end), rate, 0, ""
+        return [*opening, *events, Watermark(end - HOLD_BACK)]
+
+    def _opening(self, start: int, end: int, rate: Fraction) -> list[Event]:
+        """Return what a block says about the record before it: it begins, it lacks something, or nothing."""
+        if self._block is None:
+            whole = self._whole and not self._lost
+            return [Begin(start if whole else end, rate, "the acquisition began" if whole else "we joined")]
+        last = self._block[1]
+        if not last <= start <= last + rate or rate != self._rate:
+            return [Begin(end, rate, f"the sample numbers jumped from {last} to {start}")]
+        if self._lost:
+            return [Gap(last - HOLD_BACK, end, self._why or f"{self._lost} lost messages", self._lost)]
+        return [Gap(last - HOLD_BACK, start, f"{start - last} lost samples")] if start > last else []
+
+
+def open_ephys(
+    channels: str = "",
+    host: str = "127.0.0.1",
+    port: str = "5556",
+    http_port: str = "37497",
+    wait_s: str = "3",
+    tap: str = "",
+    **options: str,
+) -> LiveSource:
+    """Return the source that counts the spikes of these electrodes, as the GUI names them."""
+    rules = parse_rules(options)
+    pump = Pump(ZmqReader(_subscribed(f"tcp://{host}:{whole('port', port)}")))
+    try:
+        columns = parse_channels(channels) if channels else _seen(pump, rules, whole("wait_s", wait_s))
+    except SourceError:
+        pump.close()
+        raise
+    guard = RecordingGuard(host, whole("http_port", http_port))
+    return LiveSource(OpenEphysWire(columns, rules), pump, rules, tap=open_tap(tap, "open_ephys"), companions=[guard])
+
+
+def _subscribed(address: str) -> "zmq.Socket[bytes]":
+    subscriber: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
+    subscriber.setsockopt(zmq.RCVHWM, MAX_QUEUED)
+    subscriber.setsockopt(zmq.SUBSCRIBE, b"")
+    try:
+        subscriber.connect(address)
+    except zmq.ZMQError as error:
+        subscriber.close(linger=0)
+        raise SourceError(f"{address} is no address: {error}.") from error
+    return subscriber
+
+
+def _seen(pump: Pump, rules: Rules, wait_s: float) -> Columns:
+    """Raise SourceError with the electrodes that spike: a list that is guessed would not be the same tomorrow."""
+    wire = OpenEphysWire(Columns(["?"]), rules)
+    n_blocks = 0
+    for _ in range(round(wait_s * 10)):
+        n_blocks += sum(isinstance(event, Watermark) for chunk in pump.wait(0.1) for event in wire.take(chunk))
+    if not n_blocks:
+        raise SourceError("no DATA came from the ZMQ Interface. Start the acquisition, and let it send one channel.")
+    raise SourceError(
+        f"say which electrodes to count: -o channels=... Seen: {', '.join(sorted(wire.columns.uncounted))}."
+    )
+
+
+def _rate(value: Any) -> Fraction:
+    if not isfinite(value) or not 100 <= value <= 1e6:
+        raise ValueError("no sample rate")
+    return Fraction(value)

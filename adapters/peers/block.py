@@ -1,0 +1,57 @@
+"""A stretch of a recording, before a peer puts it into its system's words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.events import Edge, Word
+from adapters.history import Columns, Ticks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """What happened at start <= tick < end."""
+
+    start: int
+    end: int
+    ticks: Ticks = field(default_factory=lambda: np.zeros(0, np.int64))
+    """[n_spikes]"""
+    columns: Columns = field(default_factory=lambda: np.zeros(0, np.int32))
+    """[n_spikes]"""
+    edges: tuple[Edge, ...] = ()
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Script:
+    """A recording made up beforehand, in order of time."""
+
+    ticks: Ticks
+    """[n_spikes]"""
+    columns: Columns
+    """[n_spikes]"""
+    edges: NDArray[np.int64]
+    """[n_edges, 3] tick, line, 1 = rising."""
+    words: NDArray[np.int64]
+    """[n_words, 2] tick, value."""
+
+    def blocks(self, start: int, end: int, length: int) -> Iterator[Block]:
+        """Yield it in blocks of a length, the last one cut short."""
+        for first in range(start, end, length):
+            yield self.block(first, min(first + length, end))
+
+    def block(self, start: int, end: int) -> Block:
+        """Return what happened in between."""
+        spikes = slice(*np.searchsorted(self.ticks, (start, end)))
+        edges = self.edges[slice(*np.searchsorted(self.edges[:, 0], (start, end)))]
+        words = self.words[slice(*np.searchsorted(self.words[:, 0], (start, end)))]
+        return Block(
+            start,
+            end,
+            self.ticks[spikes],
+            self.columns[spikes],
+            tuple(Edge(tick, line, bool(state)) for tick, line, state in edges.tolist()),
+            tuple(Word(tick, value) for tick, value in words.tolist()),
+        )

@@ -1,0 +1,245 @@
+"""SpikeGLX through its command server: samples are fetched, spikes are found here, onsets are bits of the sync word."""
+
+import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from time import monotonic, sleep
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.channels import Columns, parse_channels
+from adapters.detection import DetectionRules, SpikeDetector
+from adapters.events import Begin, Chunk, Edge, Event, Spikes, Watermark
+from adapters.live import LiveSource
+from adapters.pump import CUT, Pump
+from adapters.readers import CONNECT_S, RETRY_S, Read
+from adapters.rules import Rules, number, parse_rules, whole
+from adapters.source import SourceError
+from adapters.tap import open_tap
+from adapters.troubles import note
+
+ALLOWED = ("FETCH", "GETSTREAMSAMPLERATE", "GETSTREAMSAMPLECOUNT", "ISSAVING", "ISRUNNING", "NOOP")
+"""All that is ever sent: the same port could stop the run or switch outputs."""
+TIMEOUT_S = 3.0
+MAX_SAMPLES = 60_000
+PAUSE_S = 0.005
+"""Between fetches that gave nothing: there are 5 ms of samples then."""
+MAX_LINE = 65_536
+_FETCHED = re.compile(rb"BINARY_DATA (\d{1,5}) (\d{1,7}) uint64\((\d{1,18})\)")
+
+
+class SpikeGlxWire:
+    """Fetches as events: the last channel of each is the sync word."""
+
+    name = "spikeglx"
+
+    def __init__(self, columns: Columns, rules: Rules, ticks_per_s: Fraction, detection: DetectionRules) -> None:
+        self.columns = columns
+        self.troubles: dict[str, int] = {}
+        self._rate, self._rules, self._detection = ticks_per_s, rules, detection
+        self._cut("we joined")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Acquisition channels by number."""
+        return self.columns.names
+
+    def take(self, chunk: Chunk) -> list[Event]:
+        """Return what a fetch says."""
+        if chunk.port == CUT:
+            self._cut(chunk.frames[0].decode())
+            return []
+        try:
+            samples, head = _samples(chunk.frames, len(self.channels) + 1)
+        except ValueError as error:
+            note(self.troubles, f"a fetch could not be read: {error}")
+            self._cut("a fetch could not be read")
+            return []
+        return self._fetched(samples, head) if len(samples) else []
+
+    def _cut(self, why: str) -> None:
+        self._why = why
+        self._end: int | None = None
+        self._sync: int | None = None
+        self._detector = SpikeDetector(self._rate, len(self.columns.names), self._detection)
+
+    def _fetched(self, samples: NDArray[np.int16], head: int) -> list[Event]:
+        if self._end is not None and head != self._end:
+            lost = head - self._end
+            self._cut(f"{lost} samples were lost" if lost > 0 else "the run was started again")
+        calibrating = self._detector.threshold is None
+        ticks, columns = self._detector.detect(samples[:, :-1], head)
+        edges = self._edges(samples[:, -1].view(np.uint16), head)
+        self._end = head + len(samples)
+        if self._detector.threshold is None:
+            return []
+        opening: list[Event] = []
+        if calibrating:
+            n_rest = self._detector.n_after_calibration
+            opening.append(Begin(self._end - n_rest, self._rate, f"{self._why}, and the noise was measured"))
+        return [*opening, Spikes(ticks, columns), *edges, Watermark(self._end)]
+
+    def _edges(self, words: NDArray[np.uint16], head: int) -> list[Event]:
+        bits = (words >> self._rules.line & 1).astype(np.int8)
+        before = int(bits[0]) if self._sync is None else self._sync
+        self._sync = int(bits[-1])
+        change = np.diff(bits, prepend=np.int8(before))
+        return [Edge(head + int(at), self._rules.line, bool(change[at] > 0)) for at in np.flatnonzero(change)]
+
+
+class SpikeGlxReader:
+    """Fetches without end, from now on; after an error it connects and begins anew."""
+
+    def __init__(
+        self, address: tuple[str, int], stream: str, channels: str, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._address, self._stream, self._channels, self._clock = address, stream, channels, clock
+        self._server: CommandServer | None = None
+        self._next = 0
+        self._tried_s = -RETRY_S
+
+    def read(self, wait_s: float) -> Read:
+        """Return what one fetch gives."""
+        try:
+            if self._server is None:
+                return self._connect(wait_s)
+            return self._fetch(self._server, wait_s)
+        except (OSError, ValueError) as error:
+            self.close()
+            return [(CUT, (f"fetching failed: {error}".encode(),))]
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _connect(self, wait_s: float) -> Read:
+        if self._clock() - self._tried_s < RETRY_S:
+            sleep(wait_s)
+            return []
+        self._tried_s = self._clock()
+        with suppress(OSError):
+            self._server = CommandServer(self._address)
+        if self._server is None:
+            return []
+        self._next = int(self._server.ask(f"GETSTREAMSAMPLECOUNT {self._stream}"))
+        return [(CUT, (b"a connection was made",))]
+
+    def _fetch(self, server: "CommandServer", wait_s: float) -> Read:
+        head, data = server.fetch(f"FETCH {self._stream} {self._next} {MAX_SAMPLES} {self._channels} 1")
+        _, n_samples, first = _fetched(head)
+        if not n_samples:
+            sleep(min(PAUSE_S, wait_s))
+            return []
+        self._next = first + n_samples
+        return [(0, (head, data))]
+
+
+class CommandServer:
+    """One connection: a line is sent, lines come back, and `OK` or `ERROR` ends them."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._socket = socket.create_connection(address, CONNECT_S)
+        self._socket.settimeout(TIMEOUT_S)
+        self._file = self._socket.makefile("rb")
+
+    def ask(self, command: str) -> str:
+        """Return the line that answers a question; raise ValueError for an error."""
+        self._send(command)
+        answer = self._line()
+        if answer != b"OK" and self._line() != b"OK":
+            raise ValueError(f"{command.split(maxsplit=1)[0]} was not answered as it should be")
+        return answer.decode("latin-1")
+
+    def fetch(self, command: str) -> tuple[bytes, bytes]:
+        """Return the head and the samples of a fetch."""
+        self._send(command)
+        head = self._line()
+        n_channels, n_samples, _ = _fetched(head)
+        data = self._file.read(2 * n_channels * n_samples)
+        if self._line() != b"OK":
+            raise ValueError("a fetch does not end with OK")
+        return head, data
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()
+        self._socket.close()
+
+    def _send(self, command: str) -> None:
+        if command.split(maxsplit=1)[0] not in ALLOWED:
+            raise ValueError(f"{command!r} is not among what may be sent to SpikeGLX: {', '.join(ALLOWED)}")
+        self._socket.sendall(f"{command}\n".encode())
+
+    def _line(self) -> bytes:
+        line = self._file.readline(MAX_LINE)
+        if not line.endswith(b"\n"):
+            raise ConnectionError("SpikeGLX closed the connection")
+        if line.startswith(b"ERROR"):
+            raise ValueError(line.decode("latin-1").strip())
+        return line.strip()
+
+
+def spikeglx(
+    channels: str,
+    host: str = "127.0.0.1",
+    port: str = "4142",
+    stream: str = "2 0",
+    sync_channel: str = "384",
+    k: str = "4.5",
+    lockout_ms: str = "2",
+    tap: str = "",
+    **options: str,
+) -> LiveSource:
+    """Return the source that finds spikes on these acquisition channels; `stream` is SpikeGLX's js and ip."""
+    rules = parse_rules(options, line=6)
+    columns = parse_channels(channels)
+    sync = whole("sync_channel", sync_channel)
+    numbers = [whole("channels", name) for name in columns.names]
+    address = (host, whole("port", port))
+    wire = SpikeGlxWire(
+        columns,
+        rules,
+        _ask_rate(address, stream),
+        DetectionRules(number("k", k), number("lockout_ms", lockout_ms) / 1000),
+    )
+    reader = SpikeGlxReader(address, stream, "".join(f"{each}#" for each in (*numbers, sync)))
+    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "spikeglx"))
+
+
+def _ask_rate(address: tuple[str, int], stream: str) -> Fraction:
+    try:
+        server = CommandServer(address)
+    except OSError as error:
+        raise SourceError(
+            f"no connection to SpikeGLX at {address[0]}:{address[1]} ({error}). Switch on Options > Command Server."
+        ) from error
+    try:
+        rate = Fraction(server.ask(f"GETSTREAMSAMPLERATE {stream}"))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"SpikeGLX gives no sample rate for stream {stream!r}: {error}. Is it running?") from error
+    finally:
+        server.close()
+    if not 1000 <= rate <= 10**6:
+        raise SourceError(f"SpikeGLX says that stream {stream!r} has {float(rate):g} samples/s.")
+    return rate
+
+
+def _fetched(head: bytes) -> tuple[int, int, int]:
+    """Return the numbers of channels and of samples, and the first sample."""
+    found = _FETCHED.fullmatch(head)
+    if found is None:
+        raise ValueError("no BINARY_DATA")
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def _samples(frames: tuple[bytes, ...], n_wanted: int) -> tuple[NDArray[np.int16], int]:
+    head, data = frames
+    n_channels, n_samples, first = _fetched(head)
+    if n_channels != n_wanted or len(data) != 2 * n_channels * n_samples:
+        raise ValueError("another number of samples than it says")
+    return np.frombuffer(data, "<i2").reshape(n_samples, n_channels), first

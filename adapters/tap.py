@@ -1,0 +1,104 @@
+"""The raw tap: everything that was read and asked, as it came, so that a session can be answered again to the bit.
+
+A file is one line of JSON, then records of `<dhI` (seconds, port, number of frames) and each frame as `<I` and its
+bytes. Ports below zero are ours: a cut, the session's settings, a request, a poll.
+"""
+
+import json
+import logging
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from adapters.events import Chunk
+from adapters.source import SourceError
+from protocol.codec import encode
+from protocol.messages import Onsets
+
+MAGIC = "xdream-tap-1"
+SETTINGS, REQUEST, POLL = -2, -3, -4
+LEAST_FREE_BYTES = 2 << 30
+LOOK_EVERY_BYTES = 64 << 20
+_RECORD, _LENGTH = struct.Struct("<dhI"), struct.Struct("<I")
+log = logging.getLogger(__name__)
+
+
+class Tap:
+    """Appends to a file, until the disk is nearly full."""
+
+    def __init__(self, path: Path, name: str, least_free_bytes: int = LEAST_FREE_BYTES) -> None:
+        self._path, self._least_free = path, least_free_bytes
+        try:
+            self._file: BinaryIO | None = path.open("xb")
+        except OSError as error:
+            raise SourceError(
+                f"the tap cannot be written: {error}. A tap never overwrites: name a new file."
+            ) from error
+        self._file.write(json.dumps({"format": MAGIC, "name": name}).encode() + b"\n")
+        self._to_look = 0
+
+    def write(self, at_s: float, port: int, frames: tuple[bytes, ...] = ()) -> None:
+        """Append one record."""
+        n_bytes = _RECORD.size + sum(_LENGTH.size + len(frame) for frame in frames)
+        self._to_look -= n_bytes
+        if self._to_look < 0:
+            self._look()
+        if self._file is not None:
+            self._file.write(_RECORD.pack(at_s, port, len(frames)))
+            for frame in frames:
+                self._file.write(_LENGTH.pack(len(frame)))
+                self._file.write(frame)
+
+    def chunk(self, chunk: Chunk) -> None:
+        """Append what was read."""
+        self.write(chunk.at_s, chunk.port, chunk.frames)
+
+    def settings(self, at_s: float, settings: dict[str, Any]) -> None:
+        """Append the beginning of a session."""
+        self.write(at_s, SETTINGS, (json.dumps(settings).encode(),))
+
+    def request(self, at_s: float, onsets: Onsets) -> None:
+        """Append what was asked."""
+        self.write(at_s, REQUEST, tuple(bytes(frame) for frame in encode(onsets)))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _look(self) -> None:
+        self._to_look = LOOK_EVERY_BYTES
+        if self._file is not None and shutil.disk_usage(self._path.parent).free < self._least_free:
+            log.warning("the disk of %s is nearly full: the tap ends here, the session goes on", self._path)
+            self.close()
+
+
+def open_tap(path: str, name: str) -> Tap | None:
+    """Return the tap of that path; none if the path is empty."""
+    return Tap(Path(path), name) if path else None
+
+
+def read_tap(path: Path) -> Iterator[Chunk]:
+    """Yield the records of a tap; one that was cut off by a crash is left out."""
+    with path.open("rb") as file:
+        first = file.readline(1000)
+        if MAGIC.encode() not in first:
+            raise SourceError(f"{path} is no tap of XDream's.")
+        while len(head := file.read(_RECORD.size)) == _RECORD.size:
+            at_s, port, n_frames = _RECORD.unpack(head)
+            frames = [_frame(file) for _ in range(n_frames)]
+            if None in frames:
+                return
+            yield Chunk(at_s, tuple(frame for frame in frames if frame is not None), port)
+
+
+def _frame(file: BinaryIO) -> bytes | None:
+    head = file.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    [length] = _LENGTH.unpack(head)
+    frame = file.read(length)
+    return frame if len(frame) == length else None

@@ -1,0 +1,138 @@
+"""How much faster than the recording the adapters are: `python benchmarks/acquisition.py` (two minutes).
+
+Every figure is seconds of recording dealt with in one second; 1 is just enough, and a rig wants 5.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from time import perf_counter
+
+import numpy as np
+
+from adapters.blackrock import BlackrockWire
+from adapters.bridge import BridgeWire
+from adapters.channels import Columns
+from adapters.detection import SpikeDetector
+from adapters.events import Begin, Chunk, Spikes, Watermark
+from adapters.intan_rhx import IntanWire
+from adapters.live import Wire
+from adapters.open_ephys import OpenEphysWire
+from adapters.peers.blackrock import BlackrockPeer
+from adapters.peers.block import Script
+from adapters.peers.bridge import BridgePeer
+from adapters.peers.intan_rhx import IntanPeer
+from adapters.peers.open_ephys import OpenEphysPeer
+from adapters.peers.plexnet import PlexNetPeer
+from adapters.plexnet import PlexNetWire
+from adapters.rules import Rules
+from adapters.segment import Segment, Windows
+from protocol.messages import Onsets
+
+RATE_HZ = 30_000
+SPIKES_HZ = 20.0
+SECONDS = 5
+
+
+def script(n_channels: int, rate_hz: int = RATE_HZ) -> Script:
+    """Return some seconds of spikes and ten onsets."""
+    random = np.random.default_rng(1)
+    n = int(n_channels * SPIKES_HZ * SECONDS)
+    ticks = np.sort(random.integers(0, SECONDS * rate_hz, n))
+    up = (0.3 + 0.4 * np.arange(10)) * rate_hz
+    edges = [(int(tick) + wait, 0, wait == 0) for tick in up for wait in (0, 1500)]
+    return Script(
+        ticks, random.integers(0, n_channels, n).astype(np.int32), np.array(edges), np.zeros((0, 2), np.int64)
+    )
+
+
+def wire_speed(wire: Wire, chunks: Iterable[Chunk]) -> float:
+    """Return seconds of recording understood in a second."""
+    ready = list(chunks)
+    began_s = perf_counter()
+    for chunk in ready:
+        wire.take(chunk)
+    return SECONDS / (perf_counter() - began_s)
+
+
+def wires(n_channels: int) -> dict[str, float]:
+    """Return the speed of each wire."""
+    numbers = [str(channel + 1) for channel in range(n_channels)]
+    names = [f"A-{channel:03}" for channel in range(n_channels)]
+    spikes, rules = script(n_channels), Rules()
+
+    def chunks(say: Callable[..., list[tuple[bytes, ...]]], length: int) -> Iterable[Chunk]:
+        return (Chunk(0.0, said) for block in spikes.blocks(0, SECONDS * RATE_HZ, length) for said in say(block))
+
+    bridge = BridgePeer(numbers, Fraction(RATE_HZ))
+    hello = [Chunk(0.0, said) for said in bridge.hello(0)]
+    intan = IntanPeer(names)
+    blocks = spikes.blocks(0, SECONDS * RATE_HZ // 128 * 128, 128)
+    plexon = PlexNetPeer(numbers)
+    return {
+        "bridge": wire_speed(BridgeWire(), [*hello, *chunks(bridge.say, 300)]),
+        "open_ephys, one channel of data": wire_speed(
+            OpenEphysWire(Columns(numbers), rules), chunks(OpenEphysPeer(numbers).say, 640)
+        ),
+        "open_ephys, all channels of data": wire_speed(
+            OpenEphysWire(Columns(numbers), rules), chunks(OpenEphysPeer(numbers, n_channels=n_channels).say, 640)
+        ),
+        "intan_rhx, one digital input": wire_speed(
+            IntanWire(Columns(names), rules, Fraction(RATE_HZ)),
+            [Chunk(0.0, (data,), port) for block in blocks for port, data in intan.say(block)],
+        ),
+        "blackrock": wire_speed(
+            BlackrockWire(Columns(numbers), rules, "4.1", "samples", 279), chunks(BlackrockPeer(numbers).say, 300)
+        ),
+        "plexnet": wire_speed(
+            PlexNetWire(Columns(numbers), rules, RATE_HZ, 100),
+            [Chunk(0.0, (p,)) for b in spikes.blocks(0, SECONDS * RATE_HZ, 400) for p in plexon.say(b)],
+        ),
+    }
+
+
+def detection_speed(n_channels: int) -> float:
+    """Return seconds of voltage searched in a second, by blocks of 10 ms."""
+    noise = np.random.default_rng(2).normal(0, 20, (SECONDS * RATE_HZ, n_channels)).astype(np.int16)
+    detector = SpikeDetector(Fraction(RATE_HZ), n_channels)
+    detector.detect(noise[:60_300], 0)
+    began_s = perf_counter()
+    for start in range(60_300, len(noise), 300):
+        detector.detect(noise[start : start + 300], start)
+    return (len(noise) - 60_300) / RATE_HZ / (perf_counter() - began_s)
+
+
+def counting_speed(n_channels: int) -> tuple[float, float]:
+    """Return seconds of recording counted in a second, and the time that one answer takes once it is final."""
+    spikes = script(n_channels)
+    segment = Segment(Begin(0, Fraction(RATE_HZ)), Rules(lock_trials=1), Windows(), n_channels)
+    ids = np.arange(10, dtype=np.int64)
+    onsets_s = 77 + 0.3 + 0.4 * np.arange(10)
+    began_s = perf_counter()
+    for block in spikes.blocks(0, SECONDS * RATE_HZ, 300):
+        segment.take(Spikes(block.ticks, block.columns), 0.0)
+        for edge in block.edges:
+            segment.take(edge, 0.0)
+        segment.take(Watermark(block.end), 0.0)
+        assert not list(segment.counted(0.0))
+    streamed_s = perf_counter() - began_s
+    segment.request(Onsets(1, ids, ids, onsets_s), 0.0)
+    began_s = perf_counter()
+    assert sum(not each.reason for each in segment.counted(0.0)) == 10
+    return SECONDS / streamed_s, (perf_counter() - began_s) / 10
+
+
+def main() -> None:
+    """Print the figures as a table."""
+    say = sys.stdout.write
+    for n_channels in (32, 128, 384):
+        say(f"{n_channels} channels, {SPIKES_HZ:g} spikes/s each, against real time:\n")
+        for name, speed in wires(n_channels).items():
+            say(f"  {name:36} x {speed:6.1f}\n")
+        speed, answer_s = counting_speed(n_channels)
+        say(f"  {'counting':36} x {speed:6.1f}, {1000 * answer_s:.2f} ms an answer\n")
+        say(f"  {'detection on all of them, 30 kHz':36} x {detection_speed(n_channels):6.1f}\n")
+
+
+if __name__ == "__main__":
+    main()

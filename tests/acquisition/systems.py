@@ -1,0 +1,144 @@
+"""Every adapter's wire and its peer, for the suites that all must pass: a new one is a line in SYSTEMS."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from made_up_rig import Rig
+
+from adapters.blackrock import BlackrockWire
+from adapters.bridge import BridgeWire
+from adapters.channels import Columns
+from adapters.events import Chunk
+from adapters.intan_rhx import IntanWire
+from adapters.live import Wire
+from adapters.lsl import MARKERS, LslWire
+from adapters.open_ephys import OpenEphysWire
+from adapters.peers.blackrock import BlackrockPeer
+from adapters.peers.block import Block
+from adapters.peers.bridge import BridgePeer
+from adapters.peers.intan_rhx import IntanPeer
+from adapters.peers.lsl import LslPeer
+from adapters.peers.open_ephys import OpenEphysPeer
+from adapters.peers.plexnet import PlexNetPeer
+from adapters.plexnet import PlexNetWire
+from adapters.rules import Rules
+
+Stream = Iterator[tuple[int, list[Chunk]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """How one recording system talks, and who understands it."""
+
+    wire: Callable[[Rig, Rules], Wire]
+    speak: Callable[[Rig], Stream]
+    rig: dict[str, Any] = field(default_factory=dict)
+    bytestream: bool = False
+    """TCP: the pieces mean nothing."""
+    numbered: bool = True
+    """Whether the wire can tell that a message was lost."""
+
+    def make_rig(self, **more: Any) -> Rig:
+        return Rig(**{**self.rig, **more})
+
+
+def blocks(rig: Rig, length: int) -> Iterator[Block]:
+    n_blocks = -(-(rig.end_tick - rig.first_tick) // length)
+    return rig.script.blocks(rig.first_tick, rig.first_tick + n_blocks * length, length)
+
+
+def frames(messages: list[tuple[bytes, ...]]) -> list[Chunk]:
+    return [Chunk(0.0, message) for message in messages]
+
+
+def names(rig: Rig) -> list[str]:
+    return [f"A-{channel:03}" for channel in range(rig.n_channels)]
+
+
+def bridge(rig: Rig) -> Stream:
+    peer = BridgePeer(names(rig), rig.rate)
+    yield rig.first_tick, frames(peer.hello(rig.first_tick))
+    for block in blocks(rig, 600):
+        yield block.end, frames(peer.say(block))
+
+
+def open_ephys(rig: Rig) -> Stream:
+    peer = OpenEphysPeer(names(rig), float(rig.rate), n_channels=2)
+    for block in blocks(rig, 640):
+        yield block.end, frames(peer.say(block))
+
+
+def intan_rhx(rig: Rig) -> Stream:
+    peer = IntanPeer(names(rig), n_words=2)
+    for block in blocks(rig, 128):
+        yield block.end, [Chunk(0.0, (data,), port) for port, data in peer.say(block)]
+
+
+def numbers(rig: Rig) -> list[str]:
+    return [str(channel + 1) for channel in range(rig.n_channels)]
+
+
+def blackrock(protocol: str) -> Callable[[Rig], Stream]:
+    def speak(rig: Rig) -> Stream:
+        peer = BlackrockPeer(numbers(rig), protocol)
+        for block in blocks(rig, int(rig.rate) // 100):
+            yield block.end, frames(peer.say(block))
+
+    return speak
+
+
+def lsl(rig: Rig) -> Stream:
+    peer = LslPeer(numbers(rig))
+    for block in blocks(rig, 20_000):
+        packed = []
+        for port, times_s, values in peer.say(block):
+            data = json.dumps(values).encode() if port == MARKERS else np.array(values, "<i4").tobytes()
+            packed += [Chunk(0.0, (np.array(times_s).tobytes(), data), port)] if times_s else []
+        yield block.end, packed
+
+
+def plexnet(rig: Rig) -> Stream:
+    peer = PlexNetPeer(numbers(rig))
+    for block in blocks(rig, 400):
+        yield block.end, [Chunk(0.0, (packet,)) for packet in peer.say(block)]
+
+
+SYSTEMS = {
+    "bridge": System(lambda rig, _: BridgeWire(Columns(names(rig))), bridge),
+    "open_ephys": System(lambda rig, rules: OpenEphysWire(Columns(names(rig)), rules), open_ephys),
+    "intan_rhx": System(
+        lambda rig, rules: IntanWire(Columns(names(rig)), rules, rig.rate),
+        intan_rhx,
+        {"rate": Fraction(20_000), "first_tick": 0},
+        bytestream=True,
+    ),
+    "blackrock": System(
+        lambda rig, rules: BlackrockWire(Columns(numbers(rig)), rules, "4.1", "samples", 279), blackrock("4.1")
+    ),
+    "blackrock_3.11": System(
+        lambda rig, rules: BlackrockWire(Columns(numbers(rig)), rules, "3.11", "samples", 279),
+        blackrock("3.11"),
+        {"first_tick": (1 << 32) - 150_000},
+    ),
+    "blackrock_gemini": System(
+        lambda rig, rules: BlackrockWire(Columns(numbers(rig)), rules, "4.1", "ns", 279),
+        blackrock("4.1"),
+        {"rate": Fraction(10**9), "first_tick": 1_767_225_600 * 10**9},
+    ),
+    "lsl": System(
+        lambda rig, _: LslWire(Columns(numbers(rig)), 100),
+        lsl,
+        {"rate": Fraction(1_000_000), "first_tick": 123_456_789_000},
+        numbered=False,
+    ),
+    "plexnet": System(
+        lambda rig, rules: PlexNetWire(Columns(numbers(rig)), rules, 40_000, 100),
+        plexnet,
+        {"rate": Fraction(40_000), "first_tick": (1 << 32) - 150_000},
+        bytestream=True,
+    ),
+}

@@ -1,0 +1,187 @@
+"""What every recording system's wire must do, spoken to by a peer that talks as the real program does."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from bench import Bench, Verdict, in_pieces, judge
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_up_rig import Faults, Rig
+from systems import SYSTEMS, Stream, System
+
+from adapters.events import Chunk
+from adapters.pump import CUT
+from adapters.rules import Rules
+
+N_TRIALS = 8
+ALL = pytest.mark.parametrize("name", SYSTEMS)
+
+
+def answered(system: System, rig: Rig, stream: Stream) -> Verdict:
+    rules = Rules()
+    verdict = judge(rig, Bench(system.wire(rig, rules), rules).run(rig, stream))
+    asked = np.concatenate([trial.presentation_ids for trial in rig.trials])
+    assert sorted(verdict.ids) == sorted(asked.tolist()), "each presentation is answered once"
+    assert verdict.wrong == 0
+    return verdict
+
+
+@ALL
+def test_exact_counts(name: str) -> None:
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=N_TRIALS)
+    assert answered(system, rig, system.speak(rig)).right == 5 * N_TRIALS
+
+
+@ALL
+def test_onsets_that_are_missing_double_or_spurious(name: str) -> None:
+    system = SYSTEMS[name]
+    faults = Faults(missing=0.03, double=0.03, spurious_hz=0.3, void=0.1, drift=100e-6)
+    rig = system.make_rig(n_trials=3 * N_TRIALS, faults=faults)
+    verdict = answered(system, rig, system.speak(rig))
+    assert verdict.right > 3 * verdict.not_measured > 0
+
+
+@ALL
+@pytest.mark.parametrize("seed", range(3))
+def test_lost_chunks_are_not_zeros(name: str, seed: int) -> None:
+    system = SYSTEMS[name]
+    if system.bytestream or not system.numbered:
+        pytest.skip("TCP, and LSL over it, lose nothing without a cut")
+    rig = system.make_rig(n_trials=2 * N_TRIALS, seed=seed)
+    random = np.random.default_rng(seed)
+
+    def lossy() -> Stream:
+        for tick, chunks in system.speak(rig):
+            yield tick, [chunk for chunk in chunks if random.random() > 0.002 or tick == rig.first_tick]
+
+    assert answered(system, rig, lossy()).right > 0
+
+
+@ALL
+def test_what_is_repeated_counts_once(name: str) -> None:
+    system = SYSTEMS[name]
+    if system.bytestream:
+        pytest.skip("TCP repeats nothing")
+    rig = system.make_rig(n_trials=N_TRIALS)
+    twice = ((tick, [again for chunk in chunks for again in (chunk, chunk)]) for tick, chunks in system.speak(rig))
+    assert answered(system, rig, twice).right == 5 * N_TRIALS
+
+
+@ALL
+@pytest.mark.parametrize("piece", [7, 1000])
+def test_pieces_of_a_byte_stream_mean_nothing(name: str, piece: int) -> None:
+    system = SYSTEMS[name]
+    if not system.bytestream:
+        pytest.skip("messages come whole")
+    rig = system.make_rig(n_trials=2, n_channels=2)
+    stream = in_pieces(system.speak(rig), lambda data: [data[at : at + piece] for at in range(0, len(data), piece)])
+    assert answered(system, rig, stream).right == 10
+
+
+@ALL
+def test_a_stall_delays_and_spoils_nothing(name: str) -> None:
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=N_TRIALS)
+
+    def stalling() -> Stream:
+        held: list[Chunk] = []
+        for tick, chunks in system.speak(rig):
+            held += chunks
+            if not rig.true_ticks[12] <= tick < rig.true_ticks[12] + rig.rate:
+                yield tick, held
+                held = []
+
+    assert answered(system, rig, stalling()).right == 5 * N_TRIALS
+
+
+@ALL
+def test_a_cut_connection_spoils_what_it_cut(name: str) -> None:
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=3 * N_TRIALS)
+
+    def cut() -> Stream:
+        done = False
+        for tick, chunks in system.speak(rig):
+            if tick >= rig.true_ticks[61] and not done:
+                done = True
+                yield tick, [Chunk(0.0, (b"the connection broke",), CUT)]
+            else:
+                yield tick, chunks
+
+    verdict = answered(system, rig, cut())
+    assert verdict.not_measured > 0
+    assert verdict.right > 5 * N_TRIALS
+
+
+@ALL
+def test_a_new_run_in_the_middle_of_a_window_spoils_it(name: str) -> None:
+    system = SYSTEMS[name]
+    first, second = system.make_rig(n_trials=N_TRIALS), system.make_rig(n_trials=N_TRIALS, seed=2)
+    second.ids += 1_000_000_000
+    second.trials = [
+        type(t)(t.trial, t.presentation_ids + 1_000_000_000, t.stimulus_ids, t.onsets_s) for t in second.trials
+    ]
+    middle = int(first.true_ticks[22]) + 500
+    rules = Rules()
+    bench = Bench(system.wire(first, rules), rules)
+    answers = bench.run(first, (each for each in system.speak(first) if each[0] < middle))
+    before = judge(first, answers)
+    assert before.wrong == 0
+    after = judge(second, bench.run(second, system.speak(second)))
+    assert (after.wrong, after.not_measured) == (0, 0)
+
+
+@ALL
+def test_silence_is_noticed_within_a_second(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=2)
+    bench = Bench(system.wire(rig, Rules()))
+    for tick, chunks in system.speak(rig):
+        bench.now_s = tick / float(rig.rate)
+        bench.feed.chunks += [Chunk(bench.now_s, chunk.frames, chunk.port) for chunk in chunks]
+        bench.source.poll()
+    assert bench.source.data_age_s() < 0.1
+    caplog.clear()
+    bench.now_s += 0.95
+    bench.source.poll()
+    assert bench.source.data_age_s() > 0.9
+    assert "no new data" in caplog.text
+
+
+def garbled(stream: Stream, random: np.random.Generator) -> Iterator[tuple[int, list[Chunk]]]:
+    """Yield a stream in which some bytes are others."""
+    for tick, chunks in stream:
+        yield tick, [Chunk(0.0, tuple(_garbled(f, random) for f in chunk.frames), chunk.port) for chunk in chunks]
+
+
+def _garbled(frame: bytes, random: np.random.Generator) -> bytes:
+    if not frame or random.random() > 0.02:
+        return frame
+    at = int(random.integers(len(frame)))
+    return frame[:at] + random.bytes(int(random.integers(4))) + frame[at + int(random.integers(3)) :]
+
+
+@ALL
+@pytest.mark.parametrize("seed", range(3))
+def test_garbage_breaks_nothing(name: str, seed: int) -> None:
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=2)
+    bench = Bench(system.wire(rig, Rules()))
+    answers = bench.run(rig, garbled(system.speak(rig), np.random.default_rng(seed)))
+    assert sorted(judge(rig, answers).ids) == rig.ids.tolist()
+
+
+@ALL
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_bytes_break_nothing(name: str, data: st.DataObject) -> None:
+    system = SYSTEMS[name]
+    rig = Rig(n_trials=1)
+    wire = system.wire(rig, Rules())
+    frame = st.one_of(
+        st.binary(max_size=600), st.sampled_from([c.frames[0] for _, cs in system.speak(rig) for c in cs][:40])
+    )
+    for frames in data.draw(st.lists(st.lists(frame, min_size=1, max_size=3), max_size=6)):
+        wire.take(Chunk(0.0, tuple(frames), data.draw(st.sampled_from([0, 1]))))
