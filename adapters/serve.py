@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "address", type=_address, nargs="?", metavar="tcp://SERVER:PORT", help="where the server listens"
     )
-    parser.add_argument("--check", action="store_true", help="look the recording system over; needs no server")
+    parser.add_argument("--check", action="store_true", help="look the recording system over, with no server")
     parser.add_argument(
         "-o",
         dest="option",

@@ -157,9 +157,21 @@ class TrialReport:
     """[n_presentations] frames it stayed on, by the flips' times."""
     voids: tuple[str, ...]
     """[n_presentations] a `Void`, or "" where the showing counts."""
+    n_frames: int = 0
+    """Frames of the trial, from the eye's arrival at the fixation point to the empty screen."""
+    n_long_frames: int = 0
+    """How many of them took more than one refresh."""
+    longest_frame_s: float = nan
+    """How long the longest of them took; NaN = nothing was shown."""
+    reward_onsets_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """[n_pulses] reward pulses since the last report, on the display's clock."""
+    reward_durations_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """[n_pulses] how long each was."""
 
     def __post_init__(self) -> None:
         n = len(self.presentation_ids)
+        check("TrialReport.reward_onsets_s", self.reward_onsets_s, "float64", (None,))
+        check("TrialReport.reward_durations_s", self.reward_durations_s, "float64", self.reward_onsets_s.shape)
         check("TrialReport.presentation_ids", self.presentation_ids, "int64", (None,))
         check("TrialReport.onsets_s", self.onsets_s, "float64", (n,))
         check("TrialReport.offsets_s", self.offsets_s, "float64", (n,))

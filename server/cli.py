@@ -45,6 +45,9 @@ app = typer.Typer(
 app.add_typer(weights, name="weights")
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Do not keep real time on the simulated display.")]
+Screen = Annotated[
+    str, typer.Option("--display", help="What shows images: headless, psychopy (a window), or package.module:Class.")
+]
 Generations = Annotated[int | None, typer.Option(min=1, help="Stop after so many; else as the configuration says.")]
 WindowMs = Annotated[tuple[float, float] | None, typer.Option(metavar="START END", help="Recount in these ms.")]
 SessionPath = Annotated[Path | None, typer.Option("--session", help="The session file to write.")]
@@ -74,7 +77,10 @@ def resume(
     """Go on with a session where it was left, inside the generation; a dry run brings its peers again."""
     built = build.resume(file, time.time, generations)
     rehearsal = json.loads(built.file.facts().get("rehearsal", "null"))
-    _carry_through(built, None if rehearsal is None else fast or rehearsal["fast"], quiet)
+    if rehearsal is None:
+        _carry_through(built, None, quiet)
+    else:
+        _carry_through(built, fast or rehearsal["fast"], quiet, rehearsal.get("display", "headless"))
 
 
 @app.command("dry-run")
@@ -83,6 +89,7 @@ def dry_run(
     generations: Generations = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Where all random numbers start.")] = None,
     session: SessionPath = None,
+    display: Screen = "headless",
     fast: Fast = False,
     quiet: Quiet = False,
 ) -> None:
@@ -90,8 +97,8 @@ def dry_run(
     loaded = load_config(config)
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     changes = build.Changes(seed, generations)
-    built = build.begin(loaded, changes, path, time.time, rehearsal=json.dumps({"fast": fast}))
-    _carry_through(built, fast, quiet)
+    built = build.begin(loaded, changes, path, time.time, rehearsal=json.dumps({"fast": fast, "display": display}))
+    _carry_through(built, fast, quiet, display)
 
 
 @app.command()
@@ -178,14 +185,14 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _carry_through(built: build.Built, fast: bool | None, quiet: bool) -> None:
+def _carry_through(built: build.Built, fast: bool | None, quiet: bool, display: str = "headless") -> None:
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
     console = Console(quiet=quiet, soft_wrap=True)
     names = {evolution.number: evolution.name for evolution in built.evolutions}
     limits = {number: table.generations for number, table in enumerate(built.config.evolutions, 1)}
     try:
         router = Router(built.config.server.address)
-        peers = nullcontext() if fast is None else Peers(built.config, router.address, fast)
+        peers = nullcontext() if fast is None else Peers(built.config, router.address, fast, display)
         console.print(f"{built.session.session_id} listens at {router.address}, writes {built.file.path}")
         with Terminal(console, names, limits) as watch, peers as started:
             engine = Engine(

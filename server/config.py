@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from server.config_problems import all_tables, key_of, sentence, tables_in
-from server.config_tables import Config, Table
+from server.config_table import Table
+from server.config_tables import Config
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_config", "reference"]
 

@@ -8,7 +8,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from protocol.plugins import nearest
-from server.config_tables import Config, Table
+from server.config_table import Table
+from server.config_tables import Config
 
 LONGEST_VALUE = 60
 """A wrong value is quoted up to here: enough to find it by."""

@@ -3,23 +3,22 @@
 A field `on_s` is written `on_ms` in the file, and so is its default here: `FromMs` converts, and nothing else does.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from protocol.ids import MAX_ATTEMPTS, MAX_GENERATIONS
+from server.config_display import Display
+from server.config_table import Open, Table
 from server.config_values import (
     Address,
     Age,
     AtLeastOneMs,
     Combine,
     FileName,
-    FromMs,
     GeneratorName,
     Names,
     OptimizerName,
-    Plain,
     Share,
     WindowFromMs,
 )
@@ -29,32 +28,6 @@ MAX_EVOLUTIONS = 8
 """More would leave each too few showings to get anywhere in a session."""
 LARGEST_SEED = 2**32 - 1
 """XDream's random stream takes no larger one."""
-
-
-def _key(field: str) -> str:
-    """Return how a field is written in the file: times in milliseconds."""
-    return re.sub("_s$", "_ms", field)
-
-
-class Table(BaseModel):
-    """A table whose keys are all known, and whose values are what they say."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True,
-        alias_generator=_key, use_attribute_docstrings=True,
-    )  # fmt: skip
-
-
-class Open(Table):
-    """A table with keys of its own, and any others, which are handed on as they stand."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Plain]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The other keys."""
-        return dict(self.model_extra or {})
 
 
 class Session(Table):
@@ -180,33 +153,6 @@ class Stopping(Table):
     """Which curve the plateau is judged by: scores as measured, or corrected for drift by the reference images."""
     act: bool = False
     """Stop after the generation in which a limit is reached or every evolution is flat."""
-
-
-class Display(Table):
-    """What the subject sees; sent to the stimulus client."""
-
-    on_s: AtLeastOneMs = 100
-    """How long an image stays on."""
-    off_s: FromMs = 100
-    """How long the background stays between two images."""
-    images_per_trial: int = Field(5, ge=1, le=1000)
-    """How many images are shown in one fixation."""
-    inter_trial_s: FromMs = 400
-    """From the end of a trial to the next fixation point."""
-    fixation_s: FromMs = 300
-    """How long the subject must fixate before the first image."""
-    fixation_radius_deg: float = Field(1.2, gt=0, le=90)
-    """How far from the fixation point the eye may stray."""
-    size_deg: float = Field(3, gt=0, le=180)
-    """Width of an image."""
-    x_deg: float = Field(0, ge=-90, le=90)
-    """Centre of the images, to the right of the fixation point."""
-    y_deg: float = Field(0, ge=-90, le=90)
-    """Centre of the images, above the fixation point."""
-    background: int = Field(128, ge=0, le=255)
-    """Grey around the images, 0 black to 255 white."""
-    trials_ahead: int = Field(2, ge=1, le=100)
-    """How many trials wait at the display, so that it never has to wait for the server."""
 
 
 class Acquisition(Table):

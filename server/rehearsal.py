@@ -19,10 +19,10 @@ class RehearsalError(RuntimeError):
 class Peers:
     """The display and the simulator of a dry run, as processes of their own; one that is killed is started again."""
 
-    def __init__(self, config: Config, address: str, fast: bool) -> None:
+    def __init__(self, config: Config, address: str, fast: bool, display: str = "headless") -> None:
         seed = config.session.seed
         self._commands = {
-            "stimulus client": _display(config, address, fast, seed),
+            "stimulus client": _display(config, address, fast, seed, display),
             "simulator": _simulator(config, address, seed),
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -69,11 +69,15 @@ class Peers:
         )
 
 
-def _display(config: Config, address: str, fast: bool, seed: int) -> list[str]:
-    odds = {"--break-rate": config.rehearsal.break_rate, "--drop-rate": config.rehearsal.drop_rate, "--seed": seed}
+def _display(config: Config, address: str, fast: bool, seed: int, display: str) -> list[str]:
+    odds = {"--break-rate": config.rehearsal.break_rate, "--seed": seed}
+    if display == "headless":
+        odds["--drop-rate"] = config.rehearsal.drop_rate
     options = [word for name, value in odds.items() for word in (name, str(value))]
-    command = ["stimulus_client.client", address, "--display", "headless", "--patience", str(PATIENCE_S), *options]
-    return [*command, "--fast"] if fast else command
+    # The rig's tracker, marker port and valve are not for a rehearsal, whatever the configuration says.
+    options += ["--gaze", "none", "--markers", "none", "--reward", "none"]
+    command = ["stimulus_client.client", address, "--display", display, "--windowed", "--patience", str(PATIENCE_S)]
+    return [*command, *options, "--fast"] if fast else [*command, *options]
 
 
 def _simulator(config: Config, address: str, seed: int) -> list[str]:

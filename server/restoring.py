@@ -53,6 +53,7 @@ def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
         session.display_instance = display["instance"]
     if acquisition and measured:
         session.channels = tuple(json.loads(acquisition["channels"]))
+    session.n_rewards = cursor.execute("SELECT COUNT(*) FROM rewards").fetchone()[0]
     session.control_ids.update(row[0] for row in cursor.execute("SELECT control_id FROM controls"))
 
 

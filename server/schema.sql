@@ -42,6 +42,17 @@ CREATE TABLE trials (
     reported_at REAL,  -- NULL = on its way, or given up
     outcome TEXT
 ) STRICT;
+CREATE TABLE frames (
+    trial INTEGER PRIMARY KEY,
+    n_frames INTEGER NOT NULL,  -- from the eye's arrival at the fixation point to the empty screen
+    n_long_frames INTEGER NOT NULL,  -- that took more than one refresh
+    longest_frame_s REAL  -- NULL = nothing was shown
+) STRICT;
+CREATE TABLE rewards (
+    trial INTEGER NOT NULL,  -- that reported it; a pulse given by hand rides with the next report
+    at_s REAL NOT NULL,  -- on the display's clock
+    duration_s REAL NOT NULL
+) STRICT;
 CREATE TABLE presentations (
     presentation_id INTEGER PRIMARY KEY,
     trial INTEGER NOT NULL REFERENCES trials,

@@ -91,6 +91,8 @@ class Session:
         self.display_instance = ""
         """The display that the trials went to which are out."""
         self.control_ids: set[str] = set()
+        self.n_rewards = 0
+        """Reward pulses that were given."""
         self._wants_images = False
 
     @property
@@ -142,7 +144,8 @@ class Session:
         no = refusal(hello, self.channels, (run.plan for run in self.runs)) if role is Role.ACQUISITION else ""
         if no:
             return [Dismiss(role, no)]
-        actions: list[Action] = [Record(Joined(hello)), Send(role, self.settings.welcome(self.session_id, role))]
+        welcome = self.settings.welcome(self.session_id, role, self.n_rewards)
+        actions: list[Action] = [Record(Joined(hello)), Send(role, welcome)]
         if role is Role.DISPLAY:
             actions += self._catch_up_display(hello)
         elif role is Role.ACQUISITION:
@@ -189,6 +192,7 @@ class Session:
         acknowledge = Send(Role.DISPLAY, Acknowledge(trials=np.array([report.trial], np.int64)))
         if report.trial in self.traffic.closed:
             return [acknowledge]
+        self.n_rewards += len(report.reward_onsets_s)
         if self.traffic.comes_late(report.trial):
             return [Record(Late(report)), acknowledge]
         trial = self.traffic.close(report)

@@ -131,6 +131,7 @@ class SessionFile:
             case Late():
                 onsets = row.report.onsets_s.tobytes()
                 self._insert("late_reports", self._clock(), row.report.trial, row.report.outcome, onsets)
+                self._add_rewards(row.report)
             case Joined():
                 hello = row.hello
                 channels = json.dumps(hello.channels)
@@ -213,6 +214,8 @@ class SessionFile:
     def _add_report(self, report: TrialReport) -> None:
         told = "UPDATE trials SET reported_at = ?, outcome = ? WHERE trial = ?"
         self.connection.execute(told, (self._clock(), report.outcome, report.trial))
+        self._insert("frames", report.trial, report.n_frames, report.n_long_frames, report.longest_frame_s)
+        self._add_rewards(report)
         rows = zip(
             (void or None for void in report.voids),
             report.onsets_s.tolist(),
@@ -224,6 +227,10 @@ class SessionFile:
         )
         columns = "void = ?, onset_s = ?, offset_s = ?, frames_expected = ?, frames_shown = ?"
         self._all(f"UPDATE presentations SET {columns} WHERE presentation_id = ?", rows)
+
+    def _add_rewards(self, report: TrialReport) -> None:
+        pulses = zip(report.reward_onsets_s.tolist(), report.reward_durations_s.tolist(), strict=True)
+        self._all("INSERT INTO rewards VALUES (?, ?, ?)", [(report.trial, *pulse) for pulse in pulses])
 
     def _add_responses(self, responses: Responses) -> None:
         for row, presentation in enumerate(responses.presentation_ids.tolist()):

@@ -19,9 +19,10 @@ class Settings:
     """Trials that wait at the display, so that the animal never waits for the network."""
     software: str = ""
 
-    def welcome(self, session_id: str, role: Role) -> Welcome:
-        """Return what a peer of this role is told when it joins."""
-        tables = {Role.DISPLAY: self.display, Role.ACQUISITION: self.acquisition}
+    def welcome(self, session_id: str, role: Role, n_rewards: int = 0) -> Welcome:
+        """Return what a peer of this role is told when it joins; a display that was restarted counts rewards on."""
+        display = self.display | {"rewards_given": n_rewards}
+        tables = {Role.DISPLAY: display, Role.ACQUISITION: self.acquisition, Role.OPERATOR: display}
         return Welcome(session_id, self.software, tables.get(role, {}))
 
 

@@ -1,6 +1,7 @@
 """`xdream-client`: shows on this screen what the server sends, and reports what was truly shown."""
 
 import argparse
+import gc
 import logging
 import re
 import signal
@@ -10,11 +11,18 @@ from math import inf
 from typing import Any
 
 from protocol.plugins import PluginError
+from stimulus_client.check import check
 from stimulus_client.conversation import Client
-from stimulus_client.display import DISPLAYS, create_display
-from stimulus_client.gaze import create_gaze
+from stimulus_client.devices import KINDS, DeviceError, Devices
+from stimulus_client.display import DISPLAYS, Display, create_display
+from stimulus_client.gaze import GAZES
+from stimulus_client.geometry import GeometryError
+from stimulus_client.markers import MARKERS
+from stimulus_client.reward import REWARDS
 
 OUT_OF_PATIENCE = 2
+MISTAKES = (PluginError, DeviceError, GeometryError, OSError)
+"""What a person can mend: said in a sentence, without a traceback."""
 log = logging.getLogger(__name__)
 
 
@@ -23,16 +31,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        client = _client(options)
-    except PluginError as wrong:
+        display = _display(options)
+        if options.check:
+            sys.exit(check(display, _devices(options), options.address))
+        client = Client(options.address, display, _devices(options))
+    except MISTAKES as wrong:
         sys.exit(str(wrong))
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: client.stop())
-    client.run(options.patience)
-    client.close()
-    status, sentence = ending(client, options.patience)
+    status, sentence = serve(client, options.patience)
     log.info("%s", sentence)
     sys.exit(status)
+
+
+def serve(client: Client, patience_s: float) -> tuple[int, str]:
+    """Run a client to its end; return the exit status and the sentence that says why it stopped."""
+    # Neither another thread nor a clean-up of all that was ever imported may hold a flip up.
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    try:
+        client.run(patience_s)
+    except MISTAKES as wrong:
+        client.close(str(wrong))
+        return 1, str(wrong)
+    client.close()
+    return ending(client, patience_s)
 
 
 def ending(client: Client, patience_s: float) -> tuple[int, str]:
@@ -48,32 +72,54 @@ def ending(client: Client, patience_s: float) -> tuple[int, str]:
     )
 
 
-def _client(options: argparse.Namespace) -> Client:
-    display: dict[str, Any] = {"fast": True} if options.fast else {}
+def _display(options: argparse.Namespace) -> Display:
+    name = options.display or ("headless" if options.fast or options.drop_rate else "psychopy")
+    given: dict[str, Any] = {"fast": True} if options.fast else {}
     if options.drop_rate:
-        display |= {"drop_rate": options.drop_rate, "seed": options.seed}
-    simulated = {"break_rate": options.break_rate, "seed": options.seed}
-    gaze = create_gaze("simulated", simulated) if options.break_rate else create_gaze("none", {})
-    return Client(options.address, create_display(options.display, display), gaze)
+        given |= {"drop_rate": options.drop_rate, "seed": options.seed}
+    if name != "headless":
+        given |= {"screen": options.screen} if options.screen else {}
+        given |= {"windowed": True} if options.windowed else {}
+    return create_display(name, given)
+
+
+def _devices(options: argparse.Namespace) -> Devices:
+    named = {kind: getattr(options, kind) for kind in KINDS if getattr(options, kind)}
+    if options.break_rate:
+        named["gaze"] = f"simulated,break_rate={options.break_rate},seed={options.seed}"
+    return Devices(named=named)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("xdream-client", description=__doc__, allow_abbrev=False)
     parser.add_argument("address", type=_address, metavar="tcp://SERVER:PORT", help="where the server listens")
-    parser.add_argument(
-        "--display",
-        metavar="NAME",
-        default="headless",
-        help=f"{', '.join(DISPLAYS)}, or package.module:Class (default: headless)",
-    )
-    parser.add_argument("--fast", action="store_true", help="headless: do not wait for the refresh, jump to it")
-    parser.add_argument("--break-rate", type=_share, default=0.0, metavar="P", help="share of trials to look away in")
-    parser.add_argument("--drop-rate", type=_share, default=0.0, metavar="P", help="headless: share of images to spoil")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what goes wrong at random")
+    parser.add_argument("--check", action="store_true", help="measure this screen and its devices, say pass or fail")
+    _add_screen(parser)
+    _add_devices(parser)
     parser.add_argument(
         "--patience", type=float, default=inf, metavar="SECONDS", help="give up after this much silence of the server"
     )
     return parser
+
+
+def _add_screen(parser: argparse.ArgumentParser) -> None:
+    names = f"{', '.join(DISPLAYS)}, or package.module:Class (default: psychopy)"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--display", metavar="NAME", help=names)
+    which.add_argument("--headless", dest="display", action="store_const", const="headless", help="show nothing")
+    parser.add_argument("--screen", type=int, default=0, metavar="N", help="which screen, 0 is the first")
+    parser.add_argument("--windowed", action="store_true", help="a window to rehearse in, not for an animal")
+    parser.add_argument("--fast", action="store_true", help="do not wait for the refresh, jump to it (headless)")
+    parser.add_argument("--drop-rate", type=_share, default=0.0, metavar="P", help="headless: share of images to spoil")
+
+
+def _add_devices(parser: argparse.ArgumentParser) -> None:
+    how = "NAME or NAME,key=value,... (default: as the server says)"
+    parser.add_argument("--gaze", metavar="NAME", help=f"the eye tracker: {', '.join(GAZES)}; {how}")
+    parser.add_argument("--markers", metavar="NAME", help=f"the marker port: {', '.join(MARKERS)}; {how}")
+    parser.add_argument("--reward", metavar="NAME", help=f"the valve: {', '.join(REWARDS)}; {how}")
+    parser.add_argument("--break-rate", type=_share, default=0.0, metavar="P", help="simulated: share of trials broken")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of what goes wrong at random")
 
 
 def _share(text: str) -> float:

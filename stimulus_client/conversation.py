@@ -28,13 +28,14 @@ from protocol.messages import (
     Void,
     Welcome,
 )
-from protocol.peer import Peer, new_instance
+from protocol.peer import SERVER_LOST_S, Peer, new_instance
 from protocol.software import software
+from stimulus_client.devices import Devices
 from stimulus_client.display import Display
-from stimulus_client.gaze import Gaze
+from stimulus_client.keyboard import Keyboard
 from stimulus_client.library import Library
-from stimulus_client.presenter import show
-from stimulus_client.timing import Timing, unshown
+from stimulus_client.presenter import Patch, Windows, show
+from stimulus_client.timing import Timing, unshown, with_facts
 
 IDLE_S = 0.1
 """How long to wait for a message when there is nothing to show; a stop is noticed within it."""
@@ -44,22 +45,26 @@ log = logging.getLogger(__name__)
 
 
 class Client:
-    """A peer with a screen: one display, one gaze source, the trials that wait, and the images to show."""
+    """A peer with a screen: one display, what is wired to it, the trials that wait, and the images to show."""
 
     def __init__(
         self,
         address: str,
         display: Display,
-        gaze: Gaze,
-        clock: Callable[[], float] = time.monotonic,
+        devices: Devices,
+        clock: Callable[[], float] = time.perf_counter,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
     ) -> None:
         self.display = display
-        self.gaze = gaze
+        self.devices = devices
+        self.keyboard = Keyboard(address, display, devices, clock, context)
         self.library = Library(display)
         self.timing = Timing.at(display.refresh_hz, {})
+        self.windows = Windows()
+        self.patch = Patch()
         self.stopped = False
         self._settings: dict[str, Any] = {}
+        self._away = False
         self._session_id: str | None = None
         self._trials: dict[int, Trial] = {}
         self._running: Trial | None = None
@@ -79,6 +84,7 @@ class Client:
         """Deal with what has arrived, or else wait a little for it; then show the next trial, if there is one."""
         self._listen(0.0 if self._inbox or self._ready else IDLE_S)
         self._attend()
+        self._say_if_away()
         if self._ready:
             self._show(self._trials.pop(next(iter(self._trials))))
 
@@ -86,15 +92,16 @@ class Client:
         """Finish nothing, and return from `run` soon; safe to call from a signal handler."""
         self.stopped = True
 
-    def close(self) -> None:
+    def close(self, reason: str = "") -> None:
         """Take leave of the server and give the screen back."""
-        self.peer.close("the stimulus client was stopped" if self.stopped else "")
-        self.gaze.close()
+        self.peer.close(reason or ("the stimulus client was stopped" if self.stopped else ""))
+        self.keyboard.close()
+        self.devices.close()
         self.display.close()
 
     @property
     def _ready(self) -> bool:
-        return bool(self._trials) and self.peer.welcomed and not self.stopped
+        return bool(self._trials) and self.peer.welcomed and not (self.stopped or self.keyboard.holding)
 
     def _hello(self) -> Hello:
         return Hello(Role.DISPLAY, self.display.name, self._instance, software=software(), trials=self._held())
@@ -116,6 +123,7 @@ class Client:
             self._inbox.append(message)
             if timeout_s == 0.0 and self._clock() - began_s > LISTEN_S:
                 break
+        self.keyboard.attend()
         self._listened_s = self._clock()
 
     def _attend(self) -> None:
@@ -134,8 +142,10 @@ class Client:
             case Trial():
                 self._queue(message)
             case Recall():
+                self.keyboard.obeyed()
                 self._give_back()
             case Notice():
+                self.keyboard.note(message.text)
                 self.display.tell(message.level, message.text)
             case Farewell(final=False):
                 self.display.tell("info", message.reason)
@@ -151,11 +161,22 @@ class Client:
             self._trials.clear()
             self._reported.clear()
             self.library.clear()
-        if welcome.settings != self._settings:
-            self._settings = welcome.settings
-            self.timing = Timing.at(self.display.refresh_hz, welcome.settings)
-            self.display.configure(welcome.settings)
-            log.info("%s", self.timing)
+            self.devices.reward.forget()
+            self.keyboard.forget()
+        settings = dict(welcome.settings)
+        n_given = int(settings.pop("rewards_given", 0))
+        if settings != self._settings:
+            self._configure(settings)
+        self.devices.reward.n_given = max(self.devices.reward.n_given, n_given)
+
+    def _configure(self, settings: dict[str, Any]) -> None:
+        self.display.configure(settings)
+        self.devices.configure(settings, self.display)
+        self.timing = Timing.at(self.display.refresh_hz, settings)
+        self.windows = Windows.of(settings)
+        self.patch = Patch(settings.get("photodiode", {}).get("mode") == "toggle", self.patch.lit)
+        self._settings = settings
+        log.info("%s", self.timing)
 
     def _queue(self, trial: Trial) -> None:
         self._forget_settled()
@@ -170,6 +191,18 @@ class Client:
         trials, self._trials = self._trials, {}
         for trial in trials.values():
             self._report(unshown(trial, Void.NOT_SHOWN))
+
+    def _say_if_away(self) -> None:
+        """Say so on screen when the server has fallen silent, once."""
+        if self.peer.welcomed:
+            self._away = False
+        elif not self._away and self.peer.silence_s > SERVER_LOST_S and self.peer.farewell is None:
+            self._away = True
+            self.display.tell(
+                "alarm",
+                f"no word from the server at {self.peer.address} since {self.peer.silence_s:.0f} s | nothing is shown, "
+                "nothing is lost | start it: xdream run, or xdream resume",
+            )
 
     def _report(self, report: TrialReport) -> None:
         # A report of a session that is over means nothing in the one that has begun.
@@ -188,18 +221,25 @@ class Client:
         report = self._run_through(trial)
         self._running = None
         if not self.stopped:
-            self._report(report)
+            if report.outcome == "complete" and self.devices.reward.pulse_s:
+                self.devices.reward.give()
+            self._report(with_facts(report, **self.devices.reward.taken()))
             # Before the socket is read again: an acknowledgement would let the same trial, sent twice, be shown twice.
             self._attend()
-            self._rest()
+            for complaint in self.devices.complaints():
+                self.display.tell("alarm", complaint)
+                self.keyboard.operator.ask("note", text=complaint)
+            broken = Void.FIXATION in report.voids
+            self._rest(self.timing.inter_trial_frames + (self.timing.timeout_frames if broken else 0))
 
     def _run_through(self, trial: Trial) -> TrialReport:
-        radius_deg = float(self._settings.get("fixation_radius_deg", 1.2))
-        showing = show(trial, self.display, self.gaze, self.timing, radius_deg)
+        showing = show(trial, self.display, self.devices.gaze, self.timing, self.windows, self.patch)
         cause: Void | None = None
         try:
             while True:
-                showing.send(cause)
+                begun = showing.send(cause)
+                if begun is not None:
+                    self.devices.markers.mark(begun)
                 cause = self._between_flips()
         except StopIteration as end:
             report: TrialReport = end.value
@@ -212,7 +252,7 @@ class Client:
             self._listen(0.0)
             if any(self._breaks(self._inbox[i]) for i in range(n_known, len(self._inbox))):
                 return Void.OPERATOR
-        return Void.OPERATOR if self.stopped else None
+        return Void.OPERATOR if self.stopped or self.keyboard.at_once else None
 
     def _breaks(self, message: Message) -> bool:
         match message:
@@ -224,10 +264,10 @@ class Client:
                 return session_id != self._session_id
         return False
 
-    def _rest(self) -> None:
+    def _rest(self, n_frames: int) -> None:
         """Leave the screen empty between two trials, and do all that had to wait."""
-        for _ in range(self.timing.inter_trial_frames):
-            self.display.flip(None)
+        for _ in range(n_frames):
+            self.display.flip(None, patch=self.patch.lit)
             if self._clock() - self._listened_s >= LISTEN_S:
                 self._listen(0.0)
                 self._attend()

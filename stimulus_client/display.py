@@ -13,7 +13,10 @@ from protocol.plugins import create
 
 log = logging.getLogger(__name__)
 
-DISPLAYS = {"headless": "stimulus_client.display:HeadlessDisplay"}
+DISPLAYS = {
+    "psychopy": "stimulus_client.psychopy_display:PsychoPyDisplay",
+    "headless": "stimulus_client.display:HeadlessDisplay",
+}
 
 
 class Display(Protocol):
@@ -25,6 +28,8 @@ class Display(Protocol):
 
     name: str
     refresh_hz: float
+    size_px: tuple[int, int]
+    """Width and height of the screen."""
 
     def configure(self, settings: dict[str, Any]) -> None:
         """Take the table that the server's Welcome brought: `size_deg`, `x_deg`, `background`, ..."""
@@ -35,11 +40,20 @@ class Display(Protocol):
     def forget(self, stimulus_ids: Iterable[int]) -> None:
         """Drop images; those it does not have are no error."""
 
-    def flip(self, stimulus_id: int | None, fixation: bool = False) -> float:
-        """Put this image, or none, on screen at the next refresh; return when that was, on its monotonic clock."""
+    def flip(self, stimulus_id: int | None, fixation: bool = False, patch: bool = False) -> float:
+        """Put this image, or none, on screen at the next refresh; return when that was, on its monotonic clock.
+
+        `patch` is whether the photodiode's corner is white, where it has one.
+        """
 
     def tell(self, level: str, text: str) -> None:
-        """Let the person at this screen read what the server has to say."""
+        """Let the person at this screen read this, until the next flip; never called while a trial runs."""
+
+    def pressed(self) -> list[str]:
+        """Return the keys pressed since this was last asked, such as "space", "escape", "q"; never waits."""
+
+    def pointer_deg(self) -> tuple[float, float]:
+        """Return where the mouse points, right and up from the fixation point."""
 
     def close(self) -> None:
         """Give the screen back."""
@@ -52,6 +66,7 @@ class HeadlessDisplay:
     """
 
     name = "headless"
+    size_px = (1280, 1024)
 
     def __init__(
         self,
@@ -59,7 +74,7 @@ class HeadlessDisplay:
         drop_rate: float = 0.0,
         seed: int = 0,
         refresh_hz: float = 60.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.refresh_hz = refresh_hz
@@ -84,7 +99,7 @@ class HeadlessDisplay:
         for stimulus_id in stimulus_ids:
             self.images.pop(stimulus_id, None)
 
-    def flip(self, stimulus_id: int | None, fixation: bool = False) -> float:
+    def flip(self, stimulus_id: int | None, fixation: bool = False, patch: bool = False) -> float:
         """Wait for the next refresh and return its time."""
         if stimulus_id is not None and stimulus_id not in self.images:
             raise KeyError(f"image {stimulus_id} was never loaded")
@@ -97,6 +112,14 @@ class HeadlessDisplay:
     def tell(self, level: str, text: str) -> None:
         """Write it to the log."""
         log.log(logging.WARNING if level == "alarm" else logging.INFO, "%s", text)
+
+    def pressed(self) -> list[str]:
+        """Return none: there is no keyboard."""
+        return []
+
+    def pointer_deg(self) -> tuple[float, float]:
+        """Return the fixation point: there is no mouse."""
+        return 0.0, 0.0
 
     def close(self) -> None:
         """Do nothing: there is no window."""

@@ -1,7 +1,7 @@
 """Durations in whole frames of a display, and the verdict on each flash from the flips' times."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ class Timing:
     off_frames: int
     fixation_frames: int
     inter_trial_frames: int
+    acquire_frames: int = 180
+    """How long the subject has to find the fixation point."""
+    timeout_frames: int = 0
+    """How much longer the screen stays empty after a trial that the subject broke off."""
 
     @classmethod
     def at(cls, refresh_hz: float, settings: dict[str, Any]) -> "Timing":
@@ -30,9 +34,11 @@ class Timing:
                 ("off_s", 0.1, 0),
                 ("inter_trial_s", 0.4, 0),
                 ("fixation_s", 0.3, 1),
+                ("acquire_s", 3.0, 1),
+                ("timeout_s", 0.0, 0),
             )
         }
-        return cls(refresh_hz, frames["on_s"], frames["off_s"], frames["fixation_s"], frames["inter_trial_s"])
+        return cls(refresh_hz, **{name.replace("_s", "_frames"): n for name, n in frames.items()})
 
     def __str__(self) -> str:
         parts = (
@@ -40,6 +46,7 @@ class Timing:
             ("off", self.off_frames),
             ("fixation", self.fixation_frames),
             ("between trials", self.inter_trial_frames),
+            ("time-out", self.timeout_frames),
         )
         said = ", ".join(f"{what} {n} frames ({1000 * n / self.refresh_hz:.1f} ms)" for what, n in parts)
         return f"at {self.refresh_hz:.2f} Hz: {said}"
@@ -49,12 +56,16 @@ class Timing:
         frames = self.fixation_frames + n_presentations * (self.on_frames + self.off_frames)
         return frames / self.refresh_hz
 
-    def frames(self, stimulus_ids: Sequence[int]) -> Iterator[int | None]:
-        """Yield what is on screen in each frame of a trial: an image's id, or None for the fixation point alone."""
-        yield from [None] * self.fixation_frames
-        for stimulus_id in stimulus_ids:
-            yield from [stimulus_id] * self.on_frames
-            yield from [None] * self.off_frames
+    def frames(self, stimulus_ids: Sequence[int]) -> Iterator[tuple[int | None, int | None]]:
+        """Yield each frame of a trial from the eye's arrival on: an image's id, or None for the fixation point alone.
+
+        Beside it stands the place in the trial of the flash that begins in that frame, or None.
+        """
+        yield from [(None, None)] * self.fixation_frames
+        for place, stimulus_id in enumerate(stimulus_ids):
+            yield stimulus_id, place
+            yield from [(stimulus_id, None)] * (self.on_frames - 1)
+            yield from [(None, None)] * self.off_frames
 
 
 def judged(trial: Trial, flips_s: Sequence[float], timing: Timing, broken: Void | None) -> TrialReport:
@@ -76,7 +87,7 @@ def judged(trial: Trial, flips_s: Sequence[float], timing: Timing, broken: Void 
     frames = elapsed[end] - elapsed[begin]
     bad = (frames != timing.on_frames) | (irregular[end] > irregular[begin])
     spoiled = first + timing.on_frames + timing.off_frames >= last if broken else np.zeros(n, bool)
-    return TrialReport(
+    report = TrialReport(
         trial.trial,
         _words(broken),
         trial.presentation_ids,
@@ -86,14 +97,21 @@ def judged(trial: Trial, flips_s: Sequence[float], timing: Timing, broken: Void 
         frames.astype(np.int32),
         tuple(_void(broken if s else None, b) for s, b in zip(spoiled.tolist(), bad.tolist(), strict=True)),
     )
+    longest_s = float(np.diff(times_s).max(initial=0))
+    return with_facts(report, n_frames=last, n_long_frames=int((refreshes > 1).sum()), longest_frame_s=longest_s)
 
 
-def unshown(trial: Trial, void: Void) -> TrialReport:
+def with_facts(report: TrialReport, **facts: Any) -> TrialReport:
+    """Return the report with these fields as well, those that TrialReport has."""
+    return replace(report, **{name: value for name, value in facts.items() if hasattr(report, name)})
+
+
+def unshown(trial: Trial, void: Void, outcome: str = "") -> TrialReport:
     """Return the report of a trial of which nothing was shown."""
     ids: Ids = trial.presentation_ids
     never = np.full(len(ids), np.nan)
     none = np.zeros(len(ids), np.int32)
-    return TrialReport(trial.trial, _words(void), ids, never, never, none, none, (void.value,) * len(ids))
+    return TrialReport(trial.trial, outcome or _words(void), ids, never, never, none, none, (void.value,) * len(ids))
 
 
 def _void(broken: Void | None, bad: bool) -> str:

@@ -48,6 +48,11 @@ EXAMPLES: tuple[Message, ...] = (
         frames_expected=np.array([6, 6], np.int32),
         frames_shown=np.array([6, 0], np.int32),
         voids=("", Void.FIXATION.value),
+        n_frames=24,
+        n_long_frames=0,
+        longest_frame_s=0.0625,
+        reward_onsets_s=np.array([18.5]),
+        reward_durations_s=np.array([0.125]),
     ),
     Onsets(8, SHOWINGS[:1], STIMULI[:1], np.array([20.0])),
     Responses(

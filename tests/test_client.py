@@ -4,90 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import zmq
-from fake_server import ADDRESS, FakeServer, Ticking, a_server
+from client_scene import DEADLINE_S, SETTINGS, Scene, a_trial, some_images, void_names
+from fake_server import a_server
 
-from protocol.messages import (
-    Acknowledge,
-    Farewell,
-    Notice,
-    Recall,
-    Release,
-    Role,
-    StimulusBatch,
-    Trial,
-    TrialReport,
-    Void,
-    Welcome,
-)
-from protocol.peer import HEARTBEAT_S, HELLO_S, SERVER_LOST_S
+from protocol.messages import Acknowledge, Farewell, Notice, Recall, Release, Role, Welcome
+from protocol.peer import HEARTBEAT_S, SERVER_LOST_S
 from stimulus_client.client import OUT_OF_PATIENCE, ending, main
-from stimulus_client.conversation import Client
-from stimulus_client.display import HeadlessDisplay
-from stimulus_client.gaze import SimulatedGaze
-
-SETTINGS = {"on_s": 0.1, "off_s": 0.1, "inter_trial_s": 0.1, "fixation_s": 0.1, "size_deg": 3.0, "background": 128}
-DEADLINE_S = 20
-FENCE = Notice("info", "all that was said before this has arrived")
-
-
-class Screen(HeadlessDisplay):
-    """A fast display that remembers what it showed and told, and lets a test act at a flip."""
-
-    def __init__(self) -> None:
-        super().__init__(fast=True)
-        self.shown: list[int | None] = []
-        self.told: list[str] = []
-        self.at_flip: dict[int, Callable[[], None]] = {}
-
-    def flip(self, stimulus_id: int | None, fixation: bool = False) -> float:
-        self.shown.append(stimulus_id)
-        if act := self.at_flip.get(len(self.shown)):
-            act()
-        return super().flip(stimulus_id, fixation)
-
-    def tell(self, level: str, text: str) -> None:
-        self.told.append(text)
-
-
-class Scene:
-    """A client with its display, and the server it talks to."""
-
-    def __init__(self, server: FakeServer) -> None:
-        self.server = server
-        self.display = Screen()
-        self.clock = Ticking()
-        self.closed = False
-        self.client = Client(ADDRESS, self.display, SimulatedGaze(), self.clock, server.context)
-
-    @property
-    def reports(self) -> list[TrialReport]:
-        return [message for message in self.server.heard if isinstance(message, TrialReport)]
-
-    def join(self, session_id: str = "s1") -> None:
-        self.clock.now_s += HELLO_S
-        n_hellos = len(self.server.hellos)
-        self.server.run(self.client.step, until=lambda: len(self.server.hellos) > n_hellos)
-        self.server.says(Welcome(session_id, "test", SETTINGS))
-
-    def hears_reports(self, n: int) -> list[TrialReport]:
-        self.server.run(self.client.step, until=lambda: len(self.reports) >= n)
-        return self.reports
-
-    def settle(self) -> None:
-        """Let the client deal with all that was said."""
-        self.server.says(FENCE)
-        self.server.run(self.client.step, until=lambda: FENCE.text in self.display.told)
-        self.display.told.remove(FENCE.text)
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.client.close()
 
 
 @pytest.fixture
@@ -96,18 +23,6 @@ def scene() -> Iterator[Scene]:
         scene = Scene(server)
         yield scene
         scene.close()
-
-
-def some_images(*stimulus_ids: int) -> StimulusBatch:
-    return StimulusBatch(np.array(stimulus_ids, np.int64), np.zeros((len(stimulus_ids), 8, 8, 3), np.uint8))
-
-
-def a_trial(trial: int, *stimulus_ids: int) -> Trial:
-    return Trial(trial, 1000 * trial + np.arange(len(stimulus_ids)), np.array(stimulus_ids, np.int64))
-
-
-def void_names(report: TrialReport) -> list[str]:
-    return [Void(void).name if void else "" for void in report.voids]
 
 
 def test_what_is_sent_is_shown_and_reported(scene: Scene) -> None:

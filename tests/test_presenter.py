@@ -9,10 +9,11 @@ import pytest
 from protocol.messages import Trial, TrialReport, Void
 from stimulus_client.display import HeadlessDisplay
 from stimulus_client.gaze import NoGaze
-from stimulus_client.presenter import show
+from stimulus_client.presenter import Patch, Windows, show
 from stimulus_client.timing import Timing
 
 TIMING = Timing(refresh_hz=60.0, on_frames=6, off_frames=4, fixation_frames=10, inter_trial_frames=20)
+WINDOWS = Windows(acquire_deg=1.0, hold_deg=1.2)
 N = 5
 
 
@@ -23,14 +24,16 @@ class Flips(HeadlessDisplay):
         super().__init__(fast=True)
         self.late = late or {}
         self.shown: list[int | None] = []
+        self.lit: list[bool] = []
         for stimulus_id in range(N):
             self.load(stimulus_id, np.zeros((2, 2, 3), np.uint8))
 
-    def flip(self, stimulus_id: int | None, fixation: bool = False) -> float:
+    def flip(self, stimulus_id: int | None, fixation: bool = False, patch: bool = False) -> float:
         self._refresh += self.late.get(len(self.shown), 0)
         self.shown.append(stimulus_id)
+        self.lit.append(patch)
         jitter_s = 0.001 * (len(self.shown) % 3)
-        return super().flip(stimulus_id, fixation) + jitter_s
+        return super().flip(stimulus_id, fixation, patch) + jitter_s
 
 
 class LooksAway(NoGaze):
@@ -50,7 +53,7 @@ def a_trial(n: int = N) -> Trial:
 
 def run(display: Flips, gaze: NoGaze | None = None, stop_at: int | None = None, timing: Timing = TIMING) -> TrialReport:
     """Show a trial to its end, or break it off after some flip."""
-    showing = show(a_trial(), display, gaze or NoGaze(), timing, fixation_radius_deg=1.2)
+    showing = show(a_trial(), display, gaze or NoGaze(), timing, WINDOWS, Patch())
     next(showing)
     try:
         while True:
@@ -98,7 +101,7 @@ def test_a_headless_display_spoils_its_share_of_flashes_and_all_are_flagged() ->
     display.load(0, np.zeros((2, 2, 3), np.uint8))
     display.load(1, np.zeros((2, 2, 3), np.uint8))
     trial = Trial(1, np.arange(1000), np.arange(1000) % 2)
-    showing = show(trial, display, NoGaze(), TIMING, 1.2)
+    showing = show(trial, display, NoGaze(), TIMING, Windows(), Patch())
     with pytest.raises(StopIteration) as end:
         while True:
             next(showing)
@@ -136,6 +139,77 @@ def test_a_fixation_broken_before_the_first_flash_voids_them_all() -> None:
 
 def test_an_eye_that_is_lost_is_not_fixating() -> None:
     assert void_names(run(Flips(), LooksAway(after=3, to_deg=(nan, nan)))) == ["FIXATION"] * N
+
+
+class Comes(NoGaze):
+    """A subject whose eye comes near, closer, and to the fixation point, some flips each; and then strays a little."""
+
+    def __init__(self, *path_deg: tuple[int, float]) -> None:
+        self.path = [x_deg for n_flips, x_deg in path_deg for _ in range(n_flips)]
+
+    def position_deg(self, now_s: float) -> tuple[float, float]:
+        return (self.path.pop(0) if len(self.path) > 1 else self.path[0], 0.0)
+
+
+def test_the_trial_begins_when_the_eye_has_come_to_the_point() -> None:
+    display = Flips()
+    # It waits outside for 7 flips, comes within the acquiring radius, then strays as far as the holding one lets it.
+    report = run(display, Comes((7, 3.0), (1, 0.9), (1, 1.15)))
+    assert display.shown[:17] == [None] * 17
+    assert display.shown[17] == 0
+    assert (report.outcome, report.voids) == ("complete", ("",) * N)
+
+
+def test_an_eye_that_never_comes_costs_its_images_nothing() -> None:
+    display = Flips()
+    report = run(display, Comes((1, 1.1)))
+    assert display.shown == [None] * (TIMING.acquire_frames + 1)
+    assert (report.outcome, void_names(report)) == ("no fixation", ["NOT_SHOWN"] * N)
+    assert not any(shown(report))
+
+
+def test_the_operator_can_end_the_wait_for_the_eye() -> None:
+    display = Flips()
+    assert void_names(run(display, Comes((1, 9.0)), stop_at=4)) == ["OPERATOR"] * N
+    assert len(display.shown) == 6
+
+
+def test_each_onset_is_told_when_it_has_happened() -> None:
+    display = Flips()
+    showing = show(a_trial(), display, NoGaze(), TIMING, WINDOWS, Patch())
+    told = {}
+    with pytest.raises(StopIteration):
+        while True:
+            presentation = next(showing)
+            if presentation is not None:
+                told[presentation] = len(display.shown) - 1
+    assert told == {100 + flash: 10 + 10 * flash for flash in range(N)}
+
+
+@pytest.mark.parametrize("off_frames", [0, 4])
+def test_the_photodiode_sees_images_or_with_toggle_each_onset(off_frames: int) -> None:
+    timing = Timing(60.0, on_frames=3, off_frames=off_frames, fixation_frames=5, inter_trial_frames=0)
+    for toggles in (False, True):
+        display, patch = Flips(), Patch(toggles)
+        for _ in range(2):
+            for _ in show(a_trial(), display, NoGaze(), timing, WINDOWS, patch):
+                pass
+        lit = np.array(display.lit)
+        on = np.array([stimulus_id is not None for stimulus_id in display.shown])
+        if toggles:
+            assert np.count_nonzero(np.diff(lit)) == 2 * N
+            assert not (lit[-1] or patch.lit)
+        else:
+            assert np.array_equal(lit, on)
+
+
+def test_the_report_says_how_regular_the_frames_were() -> None:
+    report = run(Flips({3: 1, 25: 2}))
+    facts = {name: getattr(report, name, None) for name in ("n_frames", "n_long_frames", "longest_frame_s")}
+    if None in facts.values():
+        pytest.skip("this protocol's TrialReport has no place for it yet")
+    assert (report.n_frames, report.n_long_frames) == (10 + N * 10, 2)
+    assert report.longest_frame_s == pytest.approx(3 / 60, abs=0.003)
 
 
 def test_the_operator_breaks_a_trial_off() -> None:
