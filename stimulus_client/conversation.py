@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from stimulus_client.display import Display
 from stimulus_client.keyboard import Keyboard
 from stimulus_client.library import Library
 from stimulus_client.presenter import Patch, Windows, show
-from stimulus_client.timing import Timing, unshown, with_facts
+from stimulus_client.timing import Timing, unshown
 
 IDLE_S = 0.1
 """How long to wait for a message when there is nothing to show; a stop is noticed within it."""
@@ -223,7 +224,8 @@ class Client:
         if not self.stopped:
             if report.outcome == "complete" and self.devices.reward.pulse_s:
                 self.devices.reward.give()
-            self._report(with_facts(report, **self.devices.reward.taken()))
+            onsets_s, durations_s = self.devices.reward.taken()
+            self._report(replace(report, reward_onsets_s=onsets_s, reward_durations_s=durations_s))
             # Before the socket is read again: an acknowledgement would let the same trial, sent twice, be shown twice.
             self._attend()
             for complaint in self.devices.complaints():

@@ -102,11 +102,11 @@ class Dispenser:
         self._given.append((self._last_s, duration_s))
         return ""
 
-    def taken(self) -> dict[str, NDArray[np.float64]]:
-        """Return [n_pulses] when each began and how long it was, of those not returned before, as a report has them."""
+    def taken(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return [n_pulses] when each began and [n_pulses] how long it was, of those not returned before."""
         pulses, self._given = self._given, []
         onsets_s, durations_s = np.array(pulses, np.float64).reshape(-1, 2).T.copy()
-        return {"reward_onsets_s": onsets_s, "reward_durations_s": durations_s}
+        return onsets_s, durations_s
 
     def close(self) -> None:
         """Finish the pulse that runs, and let the valve go."""

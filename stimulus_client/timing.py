@@ -1,7 +1,7 @@
 """Durations in whole frames of a display, and the verdict on each flash from the flips' times."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ def judged(trial: Trial, flips_s: Sequence[float], timing: Timing, broken: Void 
     frames = elapsed[end] - elapsed[begin]
     bad = (frames != timing.on_frames) | (irregular[end] > irregular[begin])
     spoiled = first + timing.on_frames + timing.off_frames >= last if broken else np.zeros(n, bool)
-    report = TrialReport(
+    return TrialReport(
         trial.trial,
         _words(broken),
         trial.presentation_ids,
@@ -96,14 +96,10 @@ def judged(trial: Trial, flips_s: Sequence[float], timing: Timing, broken: Void 
         np.full(n, timing.on_frames, np.int32),
         frames.astype(np.int32),
         tuple(_void(broken if s else None, b) for s, b in zip(spoiled.tolist(), bad.tolist(), strict=True)),
+        n_frames=last,
+        n_long_frames=int((refreshes > 1).sum()),
+        longest_frame_s=float(np.diff(times_s).max(initial=0)),
     )
-    longest_s = float(np.diff(times_s).max(initial=0))
-    return with_facts(report, n_frames=last, n_long_frames=int((refreshes > 1).sum()), longest_frame_s=longest_s)
-
-
-def with_facts(report: TrialReport, **facts: Any) -> TrialReport:
-    """Return the report with these fields as well, those that TrialReport has."""
-    return replace(report, **{name: value for name, value in facts.items() if hasattr(report, name)})
 
 
 def unshown(trial: Trial, void: Void, outcome: str = "") -> TrialReport:

@@ -38,9 +38,11 @@ def test_round_trips_stand_beside_pickle_and_bare_bytes() -> None:
 
 
 def test_the_bare_loop_searches_as_the_dry_run_does() -> None:
-    bare = dry_run.BareLoop(load_config(DRY_RUN))
+    config = load_config(DRY_RUN)
+    bare = dry_run.BareLoop(config)
+    shown = config.evolutions[0].optimizer.parameters["population"] + config.references.count
 
-    assert bare.turn() == bare.turn() == 30
+    assert bare.turn() == bare.turn() == shown
 
 
 def test_a_batch_stands_beside_single_images() -> None:

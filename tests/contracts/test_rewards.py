@@ -110,10 +110,10 @@ def give(dispenser: Dispenser, after_s: float) -> str:
 def test_every_pulse_is_reported_once(dispenser: Dispenser) -> None:
     give(dispenser, 1)
     give(dispenser, 2)
-    pulses = dispenser.taken()
-    assert pulses["reward_onsets_s"].tolist() == [101.0, 103.0]
-    assert pulses["reward_durations_s"].tolist() == [0.15, 0.15]
-    assert [len(each) for each in dispenser.taken().values()] == [0, 0]
+    onsets_s, durations_s = dispenser.taken()
+    assert onsets_s.tolist() == [101.0, 103.0]
+    assert durations_s.tolist() == [0.15, 0.15]
+    assert [len(each) for each in dispenser.taken()] == [0, 0]
 
 
 def test_pulses_keep_their_distance_and_their_limit(dispenser: Dispenser) -> None:
@@ -121,7 +121,7 @@ def test_pulses_keep_their_distance_and_their_limit(dispenser: Dispenser) -> Non
     assert "less than 1 s ago" in give(dispenser, 0.5)
     assert give(dispenser, 1) == give(dispenser, 1) == ""
     assert "limit of 3 pulses" in give(dispenser, 1)
-    assert len(dispenser.taken()["reward_onsets_s"]) == 3
+    assert len(dispenser.taken()[0]) == 3
     dispenser.forget()
     assert give(dispenser, 1) == ""
 
@@ -146,7 +146,7 @@ def test_a_valve_that_is_stuck_keeps_nobody_waiting() -> None:
     dispenser.configure({"reward": {"pulse_s": 0.1}})
     answers = [dispenser.give() for _ in range(20)]
     assert "behind" in answers[-1]
-    assert len(dispenser.taken()["reward_onsets_s"]) == answers.count("") <= 5
+    assert len(dispenser.taken()[0]) == answers.count("") <= 5
     stuck.set()
     dispenser.close()
 

@@ -5,12 +5,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from server.cli import dry_run
 from tests.display.xvfb import needs_a_window, open_screen
 from tests.rig import ROOT, Rig, a_rig
 
@@ -78,7 +76,6 @@ def test_a_session_shows_every_image_to_the_pixel_though_its_client_is_killed(ri
     assert (name, n) == ("psychopy", 2)
 
 
-@pytest.mark.skipif("display" not in signature(dry_run).parameters, reason="needs xdream dry-run --display")
 def test_a_dry_run_in_a_window_goes_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_screen()
     monkeypatch.setenv("XDREAM_WITNESS", str(tmp_path))
