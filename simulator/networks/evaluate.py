@@ -59,9 +59,7 @@ def evaluate(
     return report
 
 
-def _right(
-    logits: NDArray[np.float32], kinds: NDArray[np.int64], colours: NDArray[np.int64]
-) -> dict[str, float]:
+def _right(logits: NDArray[np.float32], kinds: NDArray[np.int64], colours: NDArray[np.int64]) -> dict[str, float]:
     """Return the shares of images whose kind, and whose colour, is named correctly."""
     return {
         "kind": float((logits[:, :N_KINDS].argmax(1) == kinds).mean()),
@@ -111,9 +109,7 @@ def _named(judge: EmbeddedConvNet, evolved: Sequence[Evolved]) -> dict[str, Any]
     }
 
 
-def _reconstruction(
-    network: EmbeddedConvNet, generator: Embedded, images: NDArray[np.uint8]
-) -> dict[str, float]:
+def _reconstruction(network: EmbeddedConvNet, generator: Embedded, images: NDArray[np.uint8]) -> dict[str, float]:
     """Return how well images are drawn again, and how well fc5 reads from pictures of random codes what was asked.
 
     Errors are mean squares of levels in 0..1; the cosine is between asked and read activations.
@@ -131,29 +127,19 @@ def _reconstruction(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--judge", type=Path, required=True, help="the judge's weights, as train.py wrote them"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", type=Path, required=True, help="the judge's weights, as train.py wrote them")
     parser.add_argument("--out", type=Path, required=True, help="folder for numbers and pictures")
-    parser.add_argument(
-        "--units", type=int, default=12, help="units to evolve in each layer but the last (default 12)"
-    )
+    parser.add_argument("--units", type=int, default=12, help="units to evolve in each layer but the last (default 12)")
     parser.add_argument("--generations", type=int, default=150, help="generations of 20 images (default 150)")
-    parser.add_argument(
-        "--images", type=int, default=10_000, help="procedural images to compare with (default 10000)"
-    )
+    parser.add_argument("--images", type=int, default=10_000, help="procedural images to compare with (default 10000)")
     parser.add_argument("--processes", type=int, default=2, help="processes to share the work (default 2)")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.manual_seed(0)
     judge = EmbeddedConvNet(JUDGE_WIDTHS, JUDGE_HIDDEN)
     judge.load_state_dict({name: weight.float() for name, weight in load_file(asked.judge).items()})
-    log.info(
-        "%s", evaluate(judge.eval(), asked.out, asked.units, asked.generations, asked.images, asked.processes)
-    )
+    log.info("%s", evaluate(judge.eval(), asked.out, asked.units, asked.generations, asked.images, asked.processes))
 
 
 if __name__ == "__main__":

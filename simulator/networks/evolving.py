@@ -56,11 +56,7 @@ def name_of(unit: Unit) -> tuple[int, int]:
 
 def centre(activation: Tensor) -> Tensor:
     """Return [n, n_channels]: maps [n, n_channels, height, width] at their centre, the rest as it is."""
-    return (
-        activation
-        if activation.ndim == 2
-        else activation[:, :, activation.shape[2] // 2, activation.shape[3] // 2]
-    )
+    return activation if activation.ndim == 2 else activation[:, :, activation.shape[2] // 2, activation.shape[3] // 2]
 
 
 def responses(network: nn.Module, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -68,9 +64,7 @@ def responses(network: nn.Module, images: NDArray[np.uint8]) -> dict[str, NDArra
     seen: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
 
     def record(layer: str) -> torch.utils.hooks.RemovableHandle:
-        return network.get_submodule(layer).register_forward_hook(
-            lambda *event: seen[layer].append(centre(event[2]))
-        )
+        return network.get_submodule(layer).register_forward_hook(lambda *event: seen[layer].append(centre(event[2])))
 
     hooks = [record(layer) for layer in LAYERS]
     with torch.inference_mode():

@@ -115,9 +115,7 @@ def sphere(random: Random) -> Figure:
     height = np.sqrt(np.clip(1 - frame.radius**2, 0, 1))
     shade = frame.x * lx + frame.y * ly + height * 0.6
     shine = np.clip(shade - 0.75, 0, 1) * 3
-    return Figure(
-        mask(frame.radius - np.float32(1), frame.pixel), np.clip(shade * 1.3 - 0.75 + shine, -0.9, 0.9)
-    )
+    return Figure(mask(frame.radius - np.float32(1), frame.pixel), np.clip(shade * 1.3 - 0.75 + shine, -0.9, 0.9))
 
 
 def cube(random: Random) -> Figure:
@@ -180,9 +178,7 @@ def tree(random: Random) -> Figure:
         grown = []
         for x, y, way, length, width in tips:
             x1, y1 = x + length * np.cos(way), y + length * np.sin(way)
-            np.maximum(
-                alpha, mask(stroke(frame, np.array([[x, y], [x1, y1]]), width), frame.pixel), out=alpha
-            )
+            np.maximum(alpha, mask(stroke(frame, np.array([[x, y], [x1, y1]]), width), frame.pixel), out=alpha)
             for fork in (-1, 1):
                 lean = way + fork * random.uniform(0.3, 0.7)
                 grown.append((x1, y1, lean, length * random.uniform(0.6, 0.75), width * 0.68))

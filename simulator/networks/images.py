@@ -65,9 +65,7 @@ class ProceduralImages:
     """[n_images] index into COLOURS: the colour of what is shown, not of what is behind it."""
 
 
-def procedural_images(
-    n: int, seed: int, kinds: Sequence[str] | None = None, processes: int = 1
-) -> ProceduralImages:
+def procedural_images(n: int, seed: int, kinds: Sequence[str] | None = None, processes: int = 1) -> ProceduralImages:
     """Return `n` images of the given kinds (all, unless told), each kind and colour about equally often."""
     draw = partial(_one, seed, tuple(KINDS.index(kind) for kind in kinds or KINDS))
     if processes == 1:
@@ -75,9 +73,7 @@ def procedural_images(
     else:
         with ProcessPoolExecutor(processes) as pool:
             drawn = list(pool.map(draw, range(n), chunksize=256))
-    images = (
-        np.stack([image for image, _, _ in drawn]) if drawn else np.zeros((0, SIZE_PX, SIZE_PX, 3), np.uint8)
-    )
+    images = np.stack([image for image, _, _ in drawn]) if drawn else np.zeros((0, SIZE_PX, SIZE_PX, 3), np.uint8)
     labels = np.array([(kind, colour) for _, kind, colour in drawn], np.int64).reshape(-1, 2)
     return ProceduralImages(images, labels[:, 0], labels[:, 1])
 
@@ -107,9 +103,7 @@ def _jittered(colour: int, random: Random) -> NDArray[np.float32]:
     hue, saturation, value = _HUE_SATURATION_VALUE[COLOURS[colour]]
     hue = (hue + random.uniform(-0.018, 0.018)) % 1
     value = np.clip(value + random.uniform(-0.1, 0.08), 0, 1)
-    return np.array(
-        colorsys.hsv_to_rgb(hue, saturation * random.uniform(0.88, 1.05), value), np.float32
-    ).clip(0, 1)
+    return np.array(colorsys.hsv_to_rgb(hue, saturation * random.uniform(0.88, 1.05), value), np.float32).clip(0, 1)
 
 
 def _background(colour: int, random: Random) -> NDArray[np.float32]:

@@ -62,9 +62,7 @@ def searched(generator: Network, network: EmbeddedConvNet, seen: Tensor) -> Tens
     n, third = len(seen), len(seen) // 3
     random = torch.randn_like(seen)
     crossed = torch.where(torch.rand_like(seen) < 0.5, seen, seen.roll(1, 0))
-    climbers = climbed(
-        generator, network, torch.cat([random[: n // 3], seen[third : n // 2] + random[third : n // 2]])
-    )
+    climbers = climbed(generator, network, torch.cat([random[: n // 3], seen[third : n // 2] + random[third : n // 2]]))
     rest = n - len(climbers)
     others = torch.cat([random[-rest:][: rest * 2 // 3], crossed[: rest - rest * 2 // 3]])
     return of_typical_length(torch.cat([climbers, others]))
@@ -119,9 +117,7 @@ def refine(
     return average.network.eval()  # type: ignore[return-value]
 
 
-def _to_the_convnet(
-    made: Tensor, asked: Tensor, images: Tensor, network: EmbeddedConvNet
-) -> dict[str, Tensor]:
+def _to_the_convnet(made: Tensor, asked: Tensor, images: Tensor, network: EmbeddedConvNet) -> dict[str, Tensor]:
     """Return the errors in the ConvNet's eyes: of the code it reads, and of its maps of `images` drawn again."""
     n, maps = len(images), network.maps(made)
     with torch.no_grad():
@@ -132,9 +128,7 @@ def _to_the_convnet(
     }
 
 
-def _to_the_comparator(
-    made: Tensor, meant: Tensor, images: Tensor, comparator: EmbeddedConvNet
-) -> dict[str, Tensor]:
+def _to_the_comparator(made: Tensor, meant: Tensor, images: Tensor, comparator: EmbeddedConvNet) -> dict[str, Tensor]:
     """Return the errors in the comparator's eyes: of what a picture is called, and of its maps of `images`."""
     n, (maps, named) = len(images), losses.opinions(comparator, made)
     with torch.no_grad():

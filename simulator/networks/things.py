@@ -37,9 +37,7 @@ def face(random: Random) -> Figure:
     frame, look = placed(random, 0.75, 1.0, UPRIGHT), random.uniform(-0.15, 0.15)
     width = random.uniform(0.68, 0.8)
     head = mask(ellipse(frame, 0, 0, width, 0.95), frame.pixel)
-    light = np.clip(0.3 - 0.5 * (frame.x - look) ** 2 - 0.35 * (frame.y - 0.1) ** 2, -0.5, 0.4).astype(
-        np.float32
-    )
+    light = np.clip(0.3 - 0.5 * (frame.x - look) ** 2 - 0.35 * (frame.y - 0.1) ** 2, -0.5, 0.4).astype(np.float32)
     if random.random() < 0.6:
         hair = head * mask(random.uniform(0.45, 0.6) - frame.y - 0.25 * frame.x**2, frame.pixel)
         light = _paint(light, hair, -0.8)
@@ -93,9 +91,7 @@ def house(random: Random) -> Figure:
         frame.pixel,
     )
     light = _paint(_plain() + np.float32(0.1), roof, -0.55)
-    light = _paint(
-        light, mask(box(frame.moved(random.uniform(-0.3, 0.3), -0.67), 0.15, 0.24), frame.pixel), DARK
-    )
+    light = _paint(light, mask(box(frame.moved(random.uniform(-0.3, 0.3), -0.67), 0.15, 0.24), frame.pixel), DARK)
     for x in (-0.42, 0.42):
         light = _paint(light, mask(box(frame.moved(x, eaves - 0.25), 0.15, 0.13), frame.pixel), WHITE)
     return Figure(np.maximum(walls, roof), light)
@@ -146,9 +142,7 @@ def scene(random: Random) -> Figure:
     alpha = ground.copy()
     for depth, name in enumerate(random.permutation(list(SHAPES))[: random.integers(3, 6)]):
         size = 0.2 + 0.05 * depth
-        frame = BASE.moved(
-            random.uniform(-0.8, 0.8), horizon - 0.12 * depth + 0.1, size, random.uniform(-0.3, 0.3)
-        )
+        frame = BASE.moved(random.uniform(-0.8, 0.8), horizon - 0.12 * depth + 0.1, size, random.uniform(-0.3, 0.3))
         inside = mask(SHAPES[name](frame), frame.pixel)
         light = _paint(light, inside, random.uniform(-0.2, 0.5))
         accent = _paint(accent, inside, float(random.random() < 0.7))

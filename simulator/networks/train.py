@@ -80,14 +80,10 @@ def _images(out: Path, n: int, seed: int, processes: int) -> ProceduralImages:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for images and weights")
     parser.add_argument("--minutes", type=float, default=120, help="training time in all (default 120)")
-    parser.add_argument(
-        "--images", type=int, default=135_000, help="how many images to draw (default 135000)"
-    )
+    parser.add_argument("--images", type=int, default=135_000, help="how many images to draw (default 135000)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--processes", type=int, default=2, help="processes that draw images (default 2)")
     asked = parser.parse_args()
