@@ -27,6 +27,8 @@ from server.reading import Reader
 from server.rehearsal import Peers, RehearsalError
 from server.router import Router
 from server.session_file import SessionFileError
+from server.status.command import status
+from server.status.process import PORT, beside
 from server.worker import WorkerError
 
 DRY_RUN = Path(__file__).with_name("dry_run.toml")
@@ -50,6 +52,7 @@ Screen = Annotated[
 ]
 Generations = Annotated[int | None, typer.Option(min=1, help="Stop after so many; else as the configuration says.")]
 WindowMs = Annotated[tuple[float, float] | None, typer.Option(metavar="START END", help="Recount in these ms.")]
+Page = Annotated[bool, typer.Option("--page/--no-page", help="Open the status page beside the session.")]
 SessionPath = Annotated[Path | None, typer.Option("--session", help="The session file to write.")]
 
 
@@ -59,12 +62,13 @@ def run(
     session: SessionPath = None,
     generations: Generations = None,
     quiet: Quiet = False,
+    page: Page = True,
 ) -> None:
     """Run a session on a rig: wait for the display and the acquisition side, then evolve."""
     loaded = load_config(config)
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     built = build.begin(loaded, build.Changes(generations=generations), path, time.time)
-    _carry_through(built, None, quiet)
+    _carry_through(built, None, quiet, page)
 
 
 @app.command()
@@ -73,14 +77,15 @@ def resume(
     generations: Generations = None,
     fast: Fast = False,
     quiet: Quiet = False,
+    page: Page = True,
 ) -> None:
     """Go on with a session where it was left, inside the generation; a dry run brings its peers again."""
     built = build.resume(file, time.time, generations)
     rehearsal = json.loads(built.file.facts().get("rehearsal", "null"))
     if rehearsal is None:
-        _carry_through(built, None, quiet)
+        _carry_through(built, None, quiet, page)
     else:
-        _carry_through(built, fast or rehearsal["fast"], quiet, rehearsal.get("display", "headless"))
+        _carry_through(built, fast or rehearsal["fast"], quiet, page, rehearsal.get("display", "headless"))
 
 
 @app.command("dry-run")
@@ -92,13 +97,14 @@ def dry_run(
     display: Screen = "headless",
     fast: Fast = False,
     quiet: Quiet = False,
+    page: Page = True,
 ) -> None:
     """Rehearse a session on this machine: a simulated display, a simulated neuron, everything else real."""
     loaded = load_config(config)
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     changes = build.Changes(seed, generations)
     built = build.begin(loaded, changes, path, time.time, rehearsal=json.dumps({"fast": fast, "display": display}))
-    _carry_through(built, fast, quiet, display)
+    _carry_through(built, fast, quiet, page, display)
 
 
 @app.command()
@@ -176,6 +182,9 @@ def rescore_file(
         raise SessionFileError(f"{file}: the record does not give the live scores. {first}")
 
 
+app.command()(status)
+
+
 def main() -> None:
     """Run the command line; say a mistake that a person can mend in a sentence, with exit status 1."""
     try:
@@ -185,7 +194,7 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _carry_through(built: build.Built, fast: bool | None, quiet: bool, display: str = "headless") -> None:
+def _carry_through(built: build.Built, fast: bool | None, quiet: bool, page: bool, display: str = "headless") -> None:
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
     console = Console(quiet=quiet, soft_wrap=True)
     names = {evolution.number: evolution.name for evolution in built.evolutions}
@@ -194,7 +203,11 @@ def _carry_through(built: build.Built, fast: bool | None, quiet: bool, display: 
         router = Router(built.config.server.address)
         peers = nullcontext() if fast is None else Peers(built.config, router.address, fast, display)
         console.print(f"{built.session.session_id} listens at {router.address}, writes {built.file.path}")
-        with Terminal(console, names, limits) as watch, peers as started:
+        port = PORT if fast is None else None
+        shown = beside(built.file.path, router.address, port) if page else nullcontext()
+        with shown as opened, Terminal(console, names, limits) as watch, peers as started:
+            if opened is not None:
+                console.print(f"status page  {opened.url}")
             engine = Engine(
                 built.session, built.evolutions, router, built.file, built.config.acquisition.stale_after_s,
                 watch, started.check if started else lambda: None,

@@ -118,7 +118,7 @@ class Desk:
             following = action.next_generation
             changed = tuple(make_change(evolution, change, following or 0) for change in action.changes)
             proposal = None if following is None else evolution.propose(following)
-            yield Advanced(action.evolution, outcome, proposal, pack(evolution.optimizer.snapshot()), changed)
+            yield Advanced(action.evolution, outcome, proposal, pack(evolution.optimizer.snapshot()), changed=changed)
         if proposal is not None:
             for batch in evolution.render(proposal, done, 3, 16):
                 yield Rendered(proposal.evolution, proposal.generation, batch, _pngs(batch))

@@ -70,8 +70,8 @@ class Rig:
 
     def server(self) -> subprocess.Popen[bytes]:
         if self.file.exists():
-            return self.start("server", "resume", str(self.file))
-        return self.start("server", "run", str(self.config), "--session", str(self.file))
+            return self.start("server", "resume", str(self.file), "--no-page")
+        return self.start("server", "run", str(self.config), "--session", str(self.file), "--no-page")
 
     def client(self, seed: int = 0) -> subprocess.Popen[bytes]:
         options = ["--fast", "--break-rate", "0.1", "--seed", str(seed), "--patience", "30"]

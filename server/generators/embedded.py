@@ -40,9 +40,7 @@ def limited(codes: Tensor) -> Tensor:
 
 def block(n_in: int, n_out: int) -> nn.Sequential:
     """Return convolution, batch normalisation and a leaky rectification."""
-    return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2)
-    )
+    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2))
 
 
 class Network(nn.Module):
@@ -74,11 +72,7 @@ class Network(nn.Module):
         return limited(codes) @ self.mixing
 
     def forward(self, codes: Tensor) -> Tensor:
-        maps = (
-            self.start(self.activations(codes))
-            .view(-1, START, 4, 4)
-            .contiguous(memory_format=torch.channels_last)
-        )
+        maps = self.start(self.activations(codes)).view(-1, START, 4, 4).contiguous(memory_format=torch.channels_last)
         for stage in (self.at8, self.at16, self.at32):
             maps = stage(F.interpolate(maps, scale_factor=2, mode="nearest"))
         return self.at64(maps).float().sigmoid()  # type: ignore[no-any-return]

@@ -1,0 +1,71 @@
+"""`xdream status`: serve the page for a session file, or a folder of them."""
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.status.access import Access, AccessError, add_token, for_host, is_loopback
+from server.status.process import PORT
+
+SERVER = "tcp://127.0.0.1:5670"
+
+
+def status(
+    place: Annotated[Path, typer.Argument(metavar="[FILE|FOLDER]", help="A session file, or a folder of them.")] = Path(
+        "sessions"
+    ),
+    host: Annotated[
+        str, typer.Option(help="Address to serve at; 0.0.0.0 = every network, with --access.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0 = any free one.")] = PORT,
+    server: Annotated[str, typer.Option(help="The xdream server that is asked to pause, stop, ...")] = SERVER,
+    watch: Annotated[bool, typer.Option("--watch", help="Only look: no connection to any server.")] = False,
+    access: Annotated[Path | None, typer.Option(help="The file with the tokens; needed beyond this machine.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Another name that the page is called by; repeatable.")] = None,
+    new_token: Annotated[str | None, typer.Option(help="Make a token, viewer:NAME or operator:NAME, and end.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM), for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+) -> None:
+    """Serve the status page: look at sessions, running or finished, and pause, stop or annotate the one that runs."""
+    try:
+        if new_token is not None:
+            typer.echo(add_token(access or Path("access.json"), new_token))
+            return
+        if not place.exists():
+            raise AccessError(f"there is no session file or folder {place}")
+        names = {socket.gethostname(), *(name or [])} if not is_loopback(host) else set(name or [])
+        rules = for_host(host, names, access)
+        listening = _listen(host, port)
+    except (AccessError, OSError) as error:
+        typer.echo(f"xdream status: {error}", err=True)
+        raise typer.Exit(1) from None
+    if not quiet:
+        _say_where(listening, host, rules, certificate is not None)
+    # A second's worth of imports, which no other command needs to wait for.
+    from server.status.serving import serve
+
+    serve(place, None if watch else server, rules, listening, certificate, key)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise OSError(f"cannot serve at {host}, port {port}: {error.strerror}. Take another: --port 0") from error
+    return listening
+
+
+def _say_where(listening: socket.socket, host: str, rules: Access, secure: bool) -> None:
+    port = listening.getsockname()[1]
+    called = "localhost" if host in ("0.0.0.0", "::") else host
+    typer.echo(f"status page at http{'s' if secure else ''}://{called}:{port}/  (Ctrl-C closes it, and nothing else)")
+    if rules.asks and not secure:
+        typer.echo("Tokens travel in the clear here: add --certificate and --key, or keep to the rig's own network.")

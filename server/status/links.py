@@ -1,0 +1,69 @@
+"""What a session hangs on, each with a word and an age: display, acquisition, disk, clock and the server itself."""
+
+import shutil
+from math import isfinite
+from typing import Any
+
+from server.status.operator import Heard
+from server.status.records import Records
+from server.status.shapes import Link
+
+LOST_S = 2.0
+"""A peer not heard for so long is lost; the server thinks so too."""
+
+
+def links(records: Records, heard: Heard | None, ended: bool) -> list[Link]:
+    """Return the links of a session; `heard` is what its server said last, None when there is none."""
+    peers = [_peer(role, heard, records, ended) for role in ("display", "acquisition")]
+    return [_server(heard, ended), *peers, _disk(records, heard), _clock(records)]
+
+
+def _server(heard: Heard | None, ended: bool) -> Link:
+    if heard is None:
+        return Link(role="server", name="server", state="absent" if ended else "unknown")
+    dropped = heard.vitals.n_dropped
+    detail = f"{dropped} messages dropped" if dropped else ""
+    return Link(role="server", name="server", state="ok", heard_at=heard.at, detail=detail)
+
+
+def _peer(role: Any, heard: Heard | None, records: Records, ended: bool) -> Link:
+    name = records.value("SELECT name FROM peers WHERE role = ? ORDER BY rowid DESC LIMIT 1", role) or role
+    if heard is None:
+        return Link(role=role, name=name, state="absent" if ended else "unknown")
+    facts = heard.vitals.links.get(role)
+    if facts is None:
+        return Link(role=role, name=name, state="absent")
+    age_s, data_age_s = facts.get("heard_s", 0.0), facts.get("data_age_s", float("nan"))
+    return Link(
+        role=role,
+        name=facts.get("name", name),
+        state="lost" if age_s > LOST_S else "ok",
+        heard_at=heard.at - age_s,
+        detail=_ms(data_age_s, "data ", " old"),
+    )
+
+
+def _disk(records: Records, heard: Heard | None) -> Link:
+    free_gb = shutil.disk_usage(records.path.parent).free / 1e9
+    words = [f"{free_gb:.0f} GB free" if free_gb >= 10 else f"only {free_gb:.1f} GB free"]
+    if heard is not None and heard.vitals.commit_s >= 0:
+        words.append(_ms(heard.vitals.commit_s, "commit "))
+    return Link(role="disk", name="disk", state="ok" if free_gb >= 1 else "lost", detail=", ".join(words))
+
+
+def _clock(records: Records) -> Link:
+    """Say how the onsets of the last presentations were found, which all timing hangs on."""
+    query = "SELECT onset_source, received_at FROM responses ORDER BY rowid DESC LIMIT 1"
+    rows = records.rows(query)
+    if not rows:
+        return Link(role="clock", name="onsets", state="absent")
+    source, received_at = rows[0]
+    state: Any = "lost" if source in ("inferred", "") else "ok"
+    return Link(role="clock", name="onsets", state=state, heard_at=received_at, detail=f"by {source}")
+
+
+def _ms(seconds: float, before: str = "", after: str = "") -> str:
+    """Return a time in words; nothing if it is not known."""
+    if not isfinite(seconds):
+        return ""
+    return before + (f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms") + after

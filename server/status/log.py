@@ -1,0 +1,151 @@
+"""The log of a session: what went wrong and what it meant, what was asked for, who came and how it stood.
+
+Every line has a key and can be told again; a cursor of row numbers says which of them somebody has seen.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from server.status.records import Records
+from server.status.shapes import LogEntry
+
+RECENT_ALARMS = 50
+"""Of so many alarms it is told again when one of them is over."""
+NO_TRIAL = "no new trial is shown; what was measured stays measured"
+CONSEQUENCES = {
+    "display": "nothing is shown; what was on its way is shown again later",
+    "acquisition": "no new trial is shown; spikes of what was shown are asked for again",
+    "spikes": "no new trial is shown; the session goes on by itself as soon as data flow again",
+}
+WORDS = {
+    "pause": "pause at the end of the trial",
+    "pause_now": "pause now",
+    "resume": "resume",
+    "stop": "stop after this generation",
+    "end": "end now",
+}
+
+
+class Seen(NamedTuple):
+    """How far somebody has read: the last row of each table, and how many alarms were over."""
+
+    states: int = 0
+    troubles: int = 0
+    cleared: int = 0
+    controls: int = 0
+    peers: int = 0
+    late: int = 0
+    changes: int = 0
+
+
+def latest(records: Records) -> Seen:
+    """Return how far one can read now."""
+    tables = {"late": "late_reports"} | {name: name for name in ("states", "troubles", "controls", "peers", "changes")}
+    last = {name: records.value(f"SELECT COALESCE(MAX(rowid), 0) FROM {table}") for name, table in tables.items()}
+    return Seen(**last, cleared=records.value("SELECT COUNT(*) FROM troubles WHERE cleared_at IS NOT NULL"))
+
+
+class Line(NamedTuple):
+    """A line of the log, and where it stands in the file."""
+
+    table: str
+    """A field of `Seen`."""
+    row: int
+    entry: LogEntry
+
+
+def lines(records: Records, seen: Seen, now: Seen) -> list[Line]:
+    """Return the lines that were added or have changed since."""
+    first_alarm = seen.troubles if now.cleared == seen.cleared else max(0, seen.troubles - RECENT_ALARMS)
+    return [
+        *_lines("states", _state, _after(records, "states", seen.states, now.states)),
+        *_lines("troubles", _alarm, _after(records, "troubles", first_alarm, now.troubles)),
+        *_lines("controls", _control, _after(records, "controls", seen.controls, now.controls)),
+        *_lines("peers", _peer, _after(records, "peers", seen.peers, now.peers)),
+        *_lines("changes", _changed, _after(records, "changes", seen.changes, now.changes)),
+        *_lines("late", _late, _after(records, "late_reports", seen.late, now.late)),
+    ]
+
+
+def unseen(line: Line, seen: Seen, now: Seen) -> bool:
+    """Return whether somebody who has read so far has yet to be told of a line."""
+    changed = line.table == "troubles" and seen.cleared != now.cleared and line.row > now.troubles - RECENT_ALARMS
+    return changed or line.row > getattr(seen, line.table)
+
+
+def open_alarms(records: Records) -> list[LogEntry]:
+    """Return what is wrong now, as the file says."""
+    rows = records.rows("SELECT rowid, * FROM troubles WHERE cleared_at IS NULL ORDER BY rowid")
+    newest = {row["source"]: row for row in rows}
+    return [_alarm(row) for row in newest.values()]
+
+
+def alarm(key: str, at: float, what: str, consequence: str, do: str) -> LogEntry:
+    """Return an alarm that stands in no file."""
+    return LogEntry(key=key, at=at, kind="alarm", what=what, consequence=consequence, do=do)
+
+
+def _lines(table: str, read: Callable[[sqlite3.Row], LogEntry], rows: Iterable[sqlite3.Row]) -> list[Line]:
+    return [Line(table, row["rowid"], read(row)) for row in rows]
+
+
+def _after(records: Records, table: str, first: int, last: int) -> Iterator[sqlite3.Row]:
+    if first < last:
+        query = f"SELECT rowid, * FROM {table} WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
+        yield from records.rows(query, first, last)
+
+
+def _state(row: sqlite3.Row) -> LogEntry:
+    what = row["state"] + (f": {row['why']}" if row["why"] else "")
+    return LogEntry(key=f"state-{row['rowid']}", at=row["at"], kind="state", what=what)
+
+
+def _alarm(row: sqlite3.Row) -> LogEntry:
+    return LogEntry(
+        key=f"alarm-{row['rowid']}",
+        at=row["began_at"],
+        kind="alarm",
+        what=row["what"],
+        consequence=CONSEQUENCES.get(row["source"], NO_TRIAL),
+        do=row["remedy"],
+        cleared_at=row["cleared_at"],
+    )
+
+
+def _control(row: sqlite3.Row) -> LogEntry:
+    arguments: dict[str, Any] = json.loads(row["arguments"])
+    kind = row["action"] if row["action"] in ("note", "mark", "change") else "control"
+    what = {
+        "note": str(arguments.get("text", "")),
+        "mark": f"marked: {arguments.get('text') or 'worth a look'}",
+        "change": _change(arguments),
+    }.get(row["action"], WORDS.get(row["action"], row["action"]))
+    key, stimulus = f"control-{row['control_id']}", arguments.get("stimulus_id")
+    return LogEntry(key=key, at=row["asked_at"], kind=kind, what=what, author=row["author"], stimulus_id=stimulus)
+
+
+def _change(arguments: dict[str, Any]) -> str:
+    parts = [f"{name} = {value}" for name, value in arguments.get("parameters", {}).items()]
+    if arguments.get("channels"):
+        parts.append(f"scored channels {', '.join(arguments['channels'])}")
+    return f"evolution {arguments.get('evolution')}, from the next generation on: {'; '.join(parts)}"
+
+
+def _changed(row: sqlite3.Row) -> LogEntry:
+    evolution, generation = row["evolution"], row["generation"]
+    what = f"the change holds: evolution {evolution}, from generation {generation} on"
+    if row["refused"]:
+        what = f"the change was refused, nothing is different: {row['refused']}"
+    return LogEntry(key=f"changed-{row['control_id']}", at=row["at"], kind="change", what=what)
+
+
+def _peer(row: sqlite3.Row) -> LogEntry:
+    what = f"the {row['role']} has joined: {row['name']}" + (f" ({row['software']})" if row["software"] else "")
+    return LogEntry(key=f"peer-{row['rowid']}", at=row["joined_at"], kind="peer", what=what)
+
+
+def _late(row: sqlite3.Row) -> LogEntry:
+    what = f"the report of trial {row['trial']} came late: kept, not counted"
+    return LogEntry(key=f"late-{row['rowid']}", at=row["at"], kind="late", what=what)

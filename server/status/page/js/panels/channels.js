@@ -1,0 +1,62 @@
+// How every channel does, sortable; the one that is chosen shows its spikes.
+
+import { ask, sessionPath } from "../api.js";
+import { byId, h, refill, svg } from "../dom.js";
+import { digits, signed } from "../format.js";
+
+const AGAIN_MS = 2000; // at most so often, however fast generations are
+const COLUMNS = [["channel", "Channel"], ["rate_hz", "Rate, sp/s"], ["baseline_hz", "Baseline, sp/s"], ["change_hz", "Since gen 1"], ["reliability", "Reliability"]];
+export const chosenChannel = { channel: 0, listeners: new Set() };
+
+export function channelsPanel(session) {
+  const table = byId("channels");
+  const order = { by: "channel", up: true };
+  let [channels, known, asked] = [[], -1, 0];
+  const draw = () => refill(table, [channels, order, chosenChannel.channel], () => [head(order, draw), h("tbody", {}, sorted(channels, order).map((each) => row(each, draw)))]);
+  chosenChannel.channel = first(session);
+  return {
+    async update() {
+      if (known === session.nScored || Date.now() - asked < AGAIN_MS) return;
+      [known, asked] = [session.nScored, Date.now()];
+      channels = await ask(`${sessionPath(session.name)}/channels`).catch(() => channels);
+      draw();
+    },
+  };
+}
+
+function first(session) {
+  const [name] = session.about.evolutions[0].channels;
+  return Math.max(0, session.about.channels.indexOf(name));
+}
+
+function head(order, draw) {
+  const cell = ([by, title]) => h("th", { scope: "col", "aria-sort": order.by === by ? (order.up ? "ascending" : "descending") : "none" },
+    h("button", { onclick: () => { Object.assign(order, { by, up: order.by === by ? !order.up : by === "channel" }); draw(); } },
+      `${title}${order.by === by ? (order.up ? " ▴" : " ▾") : ""}`));
+  return h("thead", {}, h("tr", {}, COLUMNS.map(cell), h("th", { scope: "col" }, "Last generations")));
+}
+
+function sorted(channels, { by, up }) {
+  return channels.toSorted((a, b) => (up ? 1 : -1) * ((a[by] ?? -Infinity) - (b[by] ?? -Infinity)));
+}
+
+function row(each, draw) {
+  const choose = () => {
+    chosenChannel.channel = each.channel;
+    chosenChannel.listeners.forEach((listener) => listener());
+    draw();
+  };
+  const selected = each.channel === chosenChannel.channel;
+  const star = each.scored.length ? " ★" : "";
+  return h("tr", { "aria-selected": String(selected) },
+    h("th", { scope: "row" }, h("button", { "aria-pressed": String(selected), "aria-label": `${each.name}${star ? ", scored" : ""}`, onclick: choose }, each.name + star)),
+    h("td", {}, digits(each.rate_hz)), h("td", {}, digits(each.baseline_hz)), h("td", {}, each.change_hz === null ? "–" : signed(each.change_hz)),
+    h("td", {}, each.reliability === null ? "–" : each.reliability.toFixed(2)), h("td", {}, sparkline(each.history_hz)));
+}
+
+function sparkline(history) {
+  const values = history.map((value) => value ?? 0);
+  const most = Math.max(...values, 1e-9);
+  const points = values.map((value, place) => `${(80 * place) / Math.max(1, values.length - 1)},${20 - (18 * Math.max(0, value)) / most}`);
+  return svg("svg", { class: "sparkline", viewBox: "0 0 80 22", "aria-hidden": "true", preserveAspectRatio: "none" }, svg("polyline", { points: points.join(" ") }));
+}

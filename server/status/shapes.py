@@ -1,0 +1,286 @@
+"""What the page's API says: every answer as a model, so that OpenAPI describes them all."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Interval = tuple[float | None, float | None, float | None]
+"""Mean, and the ends of its 95 % interval by the normal approximation; None = not measured."""
+
+
+class Shape(BaseModel):
+    """An answer; times named _at are seconds since 1970 (UTC), rates are in spikes per second."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Summary(Shape):
+    """One session in the list of sessions."""
+
+    name: str
+    """Its file, without the ending; what the other calls name it by."""
+    session_id: str = ""
+    subject: str = ""
+    state: str = ""
+    """As the file says it last."""
+    live: bool = False
+    """Its server is there and can be asked to pause."""
+    created_at: float = 0
+    changed_at: float = 0
+    generations: int = 0
+    measured: int = 0
+    score: float | None = None
+    """Best mean score of a generation."""
+    best: list[int] = []
+    """The best image of each evolution."""
+    problem: str = ""
+    """Why it cannot be read."""
+
+
+class EvolutionAbout(Shape):
+    """What one evolution is made of."""
+
+    number: int
+    name: str
+    optimizer: str
+    generator: str
+    parameters: dict[str, object]
+    """Of the optimizer."""
+    channels: list[str]
+    """Those that are scored."""
+    generations: int
+    """When it stops; 0 = when a person says so."""
+    repeats: int
+
+
+class Reference(Shape):
+    """A fixed image, shown every generation."""
+
+    stimulus_id: int
+    name: str
+
+
+class About(Shape):
+    """What does not change while a session runs."""
+
+    name: str
+    session_id: str
+    subject: str
+    experimenter: str
+    created_at: float
+    software: str
+    channels: list[str]
+    """In the order of the counts; empty until the acquisition side has joined."""
+    response_window_s: tuple[float, float]
+    baseline_window_s: tuple[float, float]
+    evolutions: list[EvolutionAbout]
+    references: list[Reference]
+    config: str
+
+
+class Generation(Shape):
+    """One generation of one evolution, scored or still going on."""
+
+    evolution: int
+    generation: int
+    proposed_at: float
+    first_sent_at: float | None
+    last_reported_at: float | None
+    last_received_at: float | None
+    scored_at: float | None
+    stored_s: float | None = None
+    """Time spent committing to disk meanwhile."""
+    shown: int
+    measured: int
+    voids: dict[str, int]
+    """Presentations that do not count, by cause."""
+    debt: int
+    """Presentations still owed."""
+    scores: list[float | None] = []
+    """Of its images in their order."""
+    references: list[float | None] = []
+    """Of the reference images in their order."""
+    best: int | None = None
+    """Its best-scored image."""
+    evolved: Interval = (None, None, None)
+    reference: Interval = (None, None, None)
+
+
+class LogEntry(Shape):
+    """One line of the log, told again when it changes."""
+
+    key: str
+    at: float
+    kind: Literal["state", "alarm", "control", "note", "mark", "change", "peer", "late"]
+    what: str
+    author: str = ""
+    consequence: str = ""
+    do: str = ""
+    cleared_at: float | None = None
+    stimulus_id: int | None = None
+
+
+class Link(Shape):
+    """One of the things that a session hangs on."""
+
+    role: Literal["display", "acquisition", "disk", "clock", "server"]
+    name: str
+    state: Literal["ok", "lost", "absent", "unknown"]
+    heard_at: float | None = None
+    detail: str = ""
+
+
+class Trial(Shape):
+    """A trial at the display, not yet reported."""
+
+    trial: int
+    sent_at: float
+    stimulus_ids: list[int]
+
+
+class Effect(Shape):
+    """How much more the last generation's images drive the units than the best reference image does."""
+
+    evolution: int
+    evolved_hz: float
+    reference_hz: float
+    low_hz: float | None
+    """End of the 95 % interval of the difference, by the normal approximation; None = too few images."""
+    high_hz: float | None
+    best_reference: int
+
+
+class Best(Shape):
+    """An image and its score."""
+
+    stimulus_id: int
+    score: float
+    generation: int
+
+
+class Standing(Shape):
+    """How things stand: said whole with every event."""
+
+    state: str
+    why: str
+    since: float | None
+    live: bool
+    """The page's own connection to the server stands."""
+    now: float
+    """When this was said."""
+    changed_at: float
+    """When the session file was last written."""
+    links: list[Link]
+    alarms: list[LogEntry]
+    """What is wrong at this moment."""
+    trials: list[Trial]
+    open: list[Generation]
+    """Generations that are not scored yet."""
+    shown: int
+    measured: int
+    voids: dict[str, int]
+    debt: int
+    last_trial: int
+    effects: list[Effect]
+    best: dict[int, list[Best]]
+    """Best images of each evolution."""
+    best_references: dict[int, list[Best]]
+
+
+class Event(Shape):
+    """One event of the live stream: how things stand, and what was added since the cursor before."""
+
+    cursor: str
+    reset: bool
+    """Begin afresh: what follows is everything there is."""
+    standing: Standing
+    generations: list[Generation]
+    log: list[LogEntry]
+
+
+class Presentation(Shape):
+    """One showing of one image."""
+
+    presentation_id: int
+    trial: int
+    generation: int
+    onset_s: float | None
+    """On the display's clock."""
+    void: str
+    measured: bool
+    frames_expected: int | None
+    frames_shown: int | None
+    rates_hz: list[float]
+    """Of the channels, in the response window."""
+    baseline_hz: list[float]
+    onset_source: str
+
+
+class Stimulus(Shape):
+    """An image, what it scored and how it was shown."""
+
+    stimulus_id: int
+    evolution: int
+    generation: int
+    place: int
+    name: str
+    sha256: str
+    code_norm: float | None
+    rms_contrast: float | None
+    scores: list[tuple[int, int, float | None]]
+    """Evolution, generation, score: one for an evolved image, one a generation for a reference image."""
+    presentations: list[Presentation]
+    """The last two hundred."""
+    marks: list[str]
+
+
+class Image(Shape):
+    """An image of a generation."""
+
+    stimulus_id: int
+    place: int
+    score: float | None
+    rendered: bool
+
+
+class Channel(Shape):
+    """How one channel does."""
+
+    channel: int
+    name: str
+    scored: list[int]
+    """Evolutions that score it."""
+    rate_hz: float | None
+    """Mean over the last generation's evolved images."""
+    baseline_hz: float | None
+    change_hz: float | None
+    """Since the first generation."""
+    reliability: float | None
+    """Correlation of the reference images' mean rates, odd against even showings of each."""
+    history_hz: list[float | None]
+    """Mean rate of the last generations, oldest first."""
+
+
+class Spikes(Shape):
+    """Spikes around the onset: a histogram and a raster."""
+
+    channel: int
+    n: int
+    """Presentations in the histogram."""
+    with_times: bool
+    """Whether the recording system gives spike times."""
+    bin_s: float
+    start_s: float
+    rates_hz: list[float]
+    reference_hz: list[float]
+    """The same for the reference images."""
+    raster: list[list[float]]
+    """Spike times of the last presentations, oldest first."""
+
+
+class Wish(Shape):
+    """What an operator asks for; the same `control_id` twice does it once."""
+
+    control_id: str
+    state: Literal["on record", "passed on"]
+    """Passed on: the server has not yet said that it is on disk."""

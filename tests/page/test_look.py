@@ -1,0 +1,201 @@
+"""The page in a browser, on a finished session and one whose state a test sets: what is there, and for whom."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import Window, served
+
+from server.status.access import Visitor, add_token, for_host
+from server.status.app import create_app
+from tests.page.made import MadeSession
+
+AXE = Path(__file__).with_name("vendor") / "axe.min.js"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "device_scale_factor": 2}
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def url(finished: Path) -> Iterator[str]:
+    with served(create_app(finished)) as url:
+        yield url
+
+
+def opened(window: Window, url: str, name: str = "made") -> Any:
+    page = window.page
+    page.goto(f"{url}/#/{name}")
+    page.locator("#state .word").filter(has_not_text="…").wait_for()
+    return page
+
+
+def findings(page: Any) -> list[str]:
+    """Return the serious findings of axe-core on a page."""
+    page.evaluate(AXE.read_text("utf-8") + "; undefined")
+    found = page.evaluate("axe.run().then((results) => results.violations)")
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in SERIOUS]
+
+
+def test_a_finished_session_is_all_there(window: Window, url: str) -> None:
+    page = opened(window, url)
+    assert page.locator("#state .word").text_content() == "ended"
+    assert page.locator(".curve").count() == 2
+    assert page.locator(".curve canvas").count() == 2
+    page.locator("#gallery .thumb").nth(5).wait_for()
+    page.locator("#channels tbody tr").nth(5).wait_for()
+    page.locator(".psth .bars").wait_for()
+    assert page.locator(".best .thumb").count() == 2 * (4 + 3)
+    assert page.locator(".times .row").count() == 7
+    assert "fixation broken" in page.locator("#accounting").text_content()
+    assert page.locator("#controls button").count() == 0, "nothing is left to be asked for"
+
+
+def test_what_people_wrote_stays_words(window: Window, url: str) -> None:
+    page = opened(window, url)
+    page.locator("#log .lines").get_by_text("<script>alert(1)</script> drowsy").wait_for()
+    assert "monkey <b>A</b>" in page.locator("#title").text_content()
+
+
+def test_nothing_is_asked_for_elsewhere(window: Window, url: str) -> None:
+    page = opened(window, url)
+    page.locator(".psth .bars").wait_for()
+    assert {urlsplit(each).netloc for each in window.asked} == {urlsplit(url).netloc}
+
+
+def test_an_image_leads_to_its_score_its_showings_and_its_spikes(window: Window, url: str) -> None:
+    page = opened(window, url)
+    page.locator("#gallery .thumb").first.click()
+    dialog = page.locator("#image-dialog")
+    dialog.get_by_text("sha256").wait_for()
+    assert dialog.locator("tbody tr").count() >= 1
+    dialog.locator(".psth").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+
+
+def test_every_generation_can_be_looked_at(window: Window, url: str) -> None:
+    page = opened(window, url)
+    page.locator("#gallery .thumb").nth(5).wait_for()
+    page.locator(".film .thumb").first.click()
+    page.get_by_text("generation 1 of 4").wait_for()
+    page.locator('#gallery [data-stimulus^="100001000"]').first.wait_for()
+
+
+def test_the_list_of_sessions_is_sorted_and_leads_to_each(window: Window, url: str) -> None:
+    page = window.page
+    page.goto(url)
+    page.get_by_role("button", name="Generations").click()
+    assert page.locator("th[aria-sort=descending]").text_content().startswith("Generations")
+    page.get_by_role("link", name="made").click()
+    page.locator("#state .word").filter(has_text="ended").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("where", ["", "made"])
+def test_axe_finds_nothing_serious(browser: Any, url: str, theme: str, where: str) -> None:
+    window = Window(browser, bypass_csp=True)
+    window.page.add_init_script(f"localStorage.setItem('xdream-theme', '{theme}')")
+    if where:
+        opened(window, url, where).locator("#channels tbody tr").first.wait_for()
+    else:
+        window.page.goto(url)
+        window.page.locator(".sessions tbody tr").wait_for()
+    assert findings(window.page) == []
+    window.context.close()
+
+
+def test_axe_finds_nothing_serious_in_an_alarm_and_an_image(browser: Any, running: MadeSession) -> None:
+    running.go_on(8)
+    running.suspend()
+    window = Window(browser, bypass_csp=True)
+    with served(create_app(running.file.path)) as url:
+        page = opened(window, url, "running")
+        page.locator("#gallery .thumb").first.click()
+        page.locator("#image-dialog").get_by_text("sha256").wait_for()
+        assert findings(page) == []
+        window.context.close()
+
+
+def test_an_alarm_is_seen_as_what_since_consequence_do(window: Window, running: MadeSession) -> None:
+    running.go_on(3)
+    with served(create_app(running.file.path)) as url:
+        page = opened(window, url, "running")
+        running.suspend()
+        page.locator("#state .word").filter(has_text="suspended").wait_for()
+        alarm = page.locator("#alarms .alarm").filter(has_text="no fresh data")
+        text = alarm.text_content()
+        assert all(title in text for title in ("WHAT", "SINCE", "CONSEQUENCE", "DO"))
+        running.clear()
+        alarm.wait_for(state="detached")
+        window.page.goto("about:blank")
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, url: str) -> None:
+    window = Window(browser, **PHONE)
+    page = opened(window, url)
+    page.locator("#gallery .thumb").first.wait_for()
+    page.locator(".psth").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("#state .word").is_visible()
+    window.context.close()
+    assert window.complaints == []
+
+
+def test_the_keyboard_reaches_everything(window: Window, url: str) -> None:
+    page = opened(window, url)
+    page.locator("#gallery .thumb").first.wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip", "first comes the way past the header"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("g")
+    page.keyboard.press("ArrowLeft")
+    page.get_by_text("generation 3 of 4").wait_for()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('#gallery') !== null"):
+            break
+    page.keyboard.press("Enter")
+    page.locator("#image-dialog").get_by_text("sha256").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_text("Stop after this generation").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_a_stranger_comes_in_with_a_token_and_a_viewer_has_no_buttons(
+    window: Window, running: MadeSession, tmp_path: Path
+) -> None:
+    file = tmp_path / "access.json"
+    token = add_token(file, f"{Visitor.VIEWER}:the screen in the corridor")
+    with served(create_app(running.file.path, None, for_host("0.0.0.0", [], file))) as url:
+        page = window.page
+        page.goto(f"{url}/#/running")
+        page.get_by_label("Token").fill("a guess")
+        page.keyboard.press("Enter")
+        page.get_by_text("This is no token").wait_for()
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        page.locator("#state .word").filter(has_not_text="…").wait_for()
+        assert page.locator("#controls button").count() == 0
+        assert not page.locator("#note").is_visible()
+        page.goto("about:blank")
+
+
+def test_the_page_says_when_its_server_is_gone_and_goes_on_when_it_is_back(
+    window: Window, running: MadeSession
+) -> None:
+    running.go_on(3)
+    with served(create_app(running.file.path)) as url:
+        page = opened(window, url, "running")
+        page.get_by_text("generation 1 of").wait_for()
+    page.locator("#page-alarm").get_by_text("this page has lost its own server").wait_for()
+    running.go_on(12)
+    with served(create_app(running.file.path), port=urlsplit(url).port or 0):
+        page.locator("#page-alarm .what").wait_for(state="detached")
+        newest = running.session.runs[1].last_generation - 1
+        page.get_by_text(f"generation {newest} of").wait_for()
+        page.goto("about:blank")
