@@ -35,8 +35,9 @@ from server.actions import (
     Trouble,
 )
 from server.evolution import Evolution
+from server.exchange import ProtocolError
 from server.router import Router
-from server.session import ProtocolError, Session
+from server.session import Session
 from server.session_file import SessionFile
 from server.worker import Worker, WorkerError
 

@@ -34,7 +34,7 @@ def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlit
     _restore_peers(session, cursor)
     for trial, reported_at in cursor.execute("SELECT trial, reported_at FROM trials").fetchall():
         session.traffic.remember(trial, reported=reported_at is not None)
-    session.n_measured = cursor.execute("SELECT COUNT(*) FROM responses WHERE measured").fetchone()[0]
+    session.exchange.n_measured = cursor.execute("SELECT COUNT(*) FROM responses WHERE measured").fetchone()[0]
     evolutions, on_their_way = list(evolutions), []
     _restore_changes(session, evolutions, cursor)
     for evolution in evolutions:
@@ -53,7 +53,7 @@ def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
         session.display_instance = display["instance"]
     if acquisition and measured:
         session.channels = tuple(json.loads(acquisition["channels"]))
-    session.n_rewards = cursor.execute("SELECT COUNT(*) FROM rewards").fetchone()[0]
+    session.exchange.n_rewards = cursor.execute("SELECT COUNT(*) FROM rewards").fetchone()[0]
     session.control_ids.update(row[0] for row in cursor.execute("SELECT control_id FROM controls"))
 
 

@@ -13,26 +13,19 @@ Whatever the state, reports and responses are taken: what was measured counts. T
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isnan
 
-import numpy as np
-
-from protocol.arrays import Ids
 from protocol.messages import (
     Acknowledge,
     Control,
     Farewell,
     Hello,
     Notice,
-    Onsets,
     Recall,
     Release,
     Responses,
     Role,
     StimulusBatch,
-    Trial,
     TrialReport,
-    Void,
 )
 from server.actions import (
     Action,
@@ -43,7 +36,6 @@ from server.actions import (
     Event,
     GraceOver,
     Joined,
-    Late,
     Record,
     Render,
     Rendered,
@@ -51,19 +43,15 @@ from server.actions import (
     State,
     StateChanged,
     Trouble,
-    Voided,
 )
 from server.changes import Changed, read_change
 from server.evolution import Outcome, References
+from server.exchange import Exchange, ProtocolError
 from server.runs import Plan, Run, Runs
 from server.standing import Standing
 from server.stopping import ADVISER, Rules, Stopping
 from server.traffic import Traffic
 from server.welcome import Settings, refusal
-
-
-class ProtocolError(ValueError):
-    """A peer said something that makes no sense; it is dropped and counted."""
 
 
 class Session:
@@ -82,17 +70,14 @@ class Session:
         self.references = references
         self.runs = Runs(plans)
         self.traffic = Traffic()
+        self.exchange = Exchange(self.runs, self.traffic)
         self.standing = Standing()
         self.stopping = stopping or Stopping(Rules(plateau=False), {plan.number: plan.name for plan in plans})
-        self.n_measured = 0
-        """Presentations of this session that were measured."""
         self.channels: tuple[str, ...] = ()
         """Of the acquisition side, in the order of the counts; empty until one has joined."""
         self.display_instance = ""
         """The display that the trials went to which are out."""
         self.control_ids: set[str] = set()
-        self.n_rewards = 0
-        """Reward pulses that were given."""
         self._wants_images = False
 
     @property
@@ -118,9 +103,10 @@ class Session:
             case Hello():
                 return self._join(event, Role(event.role))
             case TrialReport() if sender is Role.DISPLAY:
-                return self._reported(event)
+                repair = [Send(Role.DISPLAY, batch) for batch in self._batches()]
+                return self.exchange.reported(event, repair)
             case Responses() if sender is Role.ACQUISITION:
-                return self._responded(event)
+                return self.exchange.responded(event, len(self.channels))
             case Control() if sender is Role.OPERATOR:
                 return self._controlled(event)
             case Farewell() if sender is not None:
@@ -144,7 +130,7 @@ class Session:
         no = refusal(hello, self.channels, (run.plan for run in self.runs)) if role is Role.ACQUISITION else ""
         if no:
             return [Dismiss(role, no)]
-        welcome = self.settings.welcome(self.session_id, role, self.n_rewards)
+        welcome = self.settings.welcome(self.session_id, role, self.exchange.n_rewards)
         actions: list[Action] = [Record(Joined(hello)), Send(role, welcome)]
         if role is Role.DISPLAY:
             actions += self._catch_up_display(hello)
@@ -159,16 +145,10 @@ class Session:
         actions: list[Action] = [Send(Role.DISPLAY, batch) for batch in self._batches()]
         if hello.instance != self.display_instance:
             for trial in list(self.traffic.out.values()):
-                actions += self._abandon(trial)
+                actions += self.exchange.abandon(trial)
         self.display_instance = hello.instance
         held = set(hello.trials.tolist())
         return actions + [Send(Role.DISPLAY, trial) for n, trial in self.traffic.out.items() if n not in held]
-
-    def _abandon(self, trial: Trial) -> list[Action]:
-        self.traffic.abandon(trial)
-        for presentation in trial.presentation_ids.tolist():
-            self.runs.ledger(presentation).void(presentation, Void.DISPLAY_LOST)
-        return [Record(Voided(trial.presentation_ids, Void.DISPLAY_LOST))]
 
     def _catch_up_acquisition(self, hello: Hello) -> list[Action]:
         self.channels, self._wants_images = hello.channels, hello.wants_images
@@ -185,57 +165,6 @@ class Session:
     def _suspend(self, trouble: Trouble) -> list[Action]:
         """Take no new trial, and have those given back that wait at the display."""
         return [Record(trouble), Send(Role.DISPLAY, Recall())] if self.standing.suspend(trouble) else []
-
-    # -- trials: reported, then answered with spikes
-
-    def _reported(self, report: TrialReport) -> list[Action]:
-        acknowledge = Send(Role.DISPLAY, Acknowledge(trials=np.array([report.trial], np.int64)))
-        if report.trial in self.traffic.closed:
-            return [acknowledge]
-        self.n_rewards += len(report.reward_onsets_s)
-        if self.traffic.comes_late(report.trial):
-            return [Record(Late(report)), acknowledge]
-        trial = self.traffic.close(report)
-        if trial is None:
-            raise ProtocolError(f"the report of trial {report.trial} does not match any trial that is out")
-        good = self._judge(report)
-        actions: list[Action] = [Record(report), acknowledge]
-        if Void.IMAGE_MISSING in report.voids:
-            actions += [Send(Role.DISPLAY, batch) for batch in self._batches()]
-        return actions + self._ask_for_spikes(trial, report, good)
-
-    def _judge(self, report: TrialReport) -> Ids:
-        """Enter each showing as shown or void, and return the rows of those that were shown well."""
-        good = []
-        for row, (presentation, void) in enumerate(zip(report.presentation_ids.tolist(), report.voids, strict=True)):
-            ledger = self.runs.ledger(presentation)
-            if void or isnan(report.onsets_s[row]):
-                ledger.void(presentation, void or Void.NOT_SHOWN)
-            elif ledger.shown(presentation):
-                good.append(row)
-        return np.array(good, np.int64)
-
-    def _ask_for_spikes(self, trial: Trial, report: TrialReport, rows: Ids) -> list[Action]:
-        if not len(rows):
-            return []
-        onsets = Onsets(trial.trial, trial.presentation_ids[rows], trial.stimulus_ids[rows], report.onsets_s[rows])
-        self.traffic.await_responses(onsets)
-        return [Send(Role.ACQUISITION, onsets)]
-
-    def _responded(self, responses: Responses) -> list[Action]:
-        n_channels = responses.spike_counts.shape[1]
-        if n_channels != len(self.channels):
-            raise ProtocolError(f"responses of {n_channels} channels from a peer that offered {len(self.channels)}")
-        acknowledge = Send(Role.ACQUISITION, Acknowledge(presentation_ids=responses.presentation_ids))
-        fresh = self.traffic.fresh(responses)
-        for row, presentation in enumerate(fresh.presentation_ids.tolist()):
-            ledger = self.runs.ledger(presentation)
-            if fresh.measured[row]:
-                counted = ledger.measured(presentation, fresh.spike_counts[row], fresh.baseline_counts[row])
-                self.n_measured += counted
-            else:
-                ledger.void(presentation, Void.NOT_MEASURED)
-        return [Record(fresh), acknowledge] if len(fresh.presentation_ids) else [acknowledge]
 
     # -- the operator
 
@@ -285,7 +214,7 @@ class Session:
 
     def _advise(self, outcome: Outcome, minutes: float) -> list[Action]:
         """Say what the stopping rules make of an outcome, where that is news, and stop if they were told to act."""
-        advice = self.stopping.absorb(outcome, self.n_measured, minutes)
+        advice = self.stopping.absorb(outcome, self.exchange.n_measured, minutes)
         if advice.stop:
             self.standing.obey("stop", ADVISER)
         if not advice.news:

@@ -21,7 +21,7 @@ from protocol.messages import (
     Welcome,
 )
 from server.actions import Advance, Advanced, Cleared, Dismiss, GraceOver, Late, Record, State, Trouble, Voided
-from server.session import ProtocolError
+from server.exchange import ProtocolError
 from tests.builders import (
     Desk,
     a_desk,

@@ -258,5 +258,5 @@ def test_a_resumed_session_remembers_what_was_advised_upon(tmp_path: Path) -> No
     again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
     outcome = next(row.outcome for row in recorded(desk.log, Advanced)[::-1] if row.outcome)
     texts = {session.stopping.absorb(outcome, 99, 1.0).text for session in (desk.session, again.session)}
-    assert len(texts) == 1 and again.session.n_measured == desk.session.n_measured
+    assert len(texts) == 1 and again.session.exchange.n_measured == desk.session.exchange.n_measured
     again.file.close()
