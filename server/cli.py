@@ -63,12 +63,15 @@ def run(
     generations: Generations = None,
     quiet: Quiet = False,
     page: Page = True,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Show nothing before somebody presses Start on the page.")
+    ] = False,
 ) -> None:
     """Run a session on a rig: wait for the display and the acquisition side, then evolve."""
     loaded = load_config(config)
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     built = build.begin(loaded, build.Changes(generations=generations), path, time.time)
-    _carry_through(built, None, quiet, page)
+    _carry_through(built, None, quiet, page, hold=hold)
 
 
 @app.command()
@@ -194,7 +197,9 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _carry_through(built: build.Built, fast: bool | None, quiet: bool, page: bool, display: str = "headless") -> None:
+def _carry_through(
+    built: build.Built, fast: bool | None, quiet: bool, page: bool, display: str = "headless", hold: bool = False
+) -> None:
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
     console = Console(quiet=quiet, soft_wrap=True)
     names = {evolution.number: evolution.name for evolution in built.evolutions}
@@ -212,6 +217,8 @@ def _carry_through(built: build.Built, fast: bool | None, quiet: bool, page: boo
                 built.session, built.evolutions, router, built.file, built.config.acquisition.stale_after_s,
                 watch, started.check if started else lambda: None,
             )  # fmt: skip
+            if hold:
+                engine.ask(Control(uuid4().hex, "pause", "--hold"))
             with _ctrl_c(engine, console):
                 engine.run()
             router.close("session ended")

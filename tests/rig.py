@@ -90,6 +90,13 @@ class Rig:
         except sqlite3.OperationalError:
             return 0
 
+    def states(self) -> list[str]:
+        """Return the states the session has been in."""
+        try:
+            return [state for (state,) in self.query("SELECT state FROM states ORDER BY rowid")]
+        except sqlite3.OperationalError:
+            return []
+
     def wait(self, process: subprocess.Popen[bytes], until: Callable[[], bool]) -> bool:
         """Watch a process until a condition holds, and say whether it does, or until the process has ended."""
         for _ in range(DEADLINE_S * 200):

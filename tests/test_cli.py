@@ -4,12 +4,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from protocol.messages import Control, Hello, Welcome
+from protocol.peer import Peer
 from tests.rig import ROOT, a_rig
 
 DEADLINE_S = 100
@@ -160,3 +164,19 @@ def test_a_search_begins_where_the_configuration_says(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('"normal"', '"norman"'))
     done = xdream("check", config)
     assert done.returncode == 1 and "'normal'" in done.stderr
+
+
+def test_a_held_session_shows_nothing_before_somebody_starts_it(tmp_path: Path) -> None:
+    with a_rig(tmp_path, generations=2) as rig:
+        options = ["--session", str(rig.file), "--no-page", "--hold"]
+        server = rig.start("server", "run", str(rig.config), *options)
+        rig.client()
+        rig.adapter()
+        rig.wait(server, lambda: rig.file.exists() and rig.states()[-1:] == ["paused"])
+        assert not rig.query("SELECT 1 FROM trials")
+        with closing(Peer(rig.address, lambda: Hello("operator", "test", "o1"), time.monotonic)) as operator:
+            resume = Control("c1", "resume", "test")
+            rig.wait(server, lambda: any(isinstance(m, Welcome) for m in operator.receive(0.05)))
+            operator.send(resume)
+            rig.finish(server)
+        assert rig.query("SELECT author, action FROM controls") == [("--hold", "pause"), ("test", "resume")]
