@@ -149,7 +149,8 @@ def compare(evolved: Scores, reference: Scores) -> Effect | None:
 
 
 def _measured(scores: Scores) -> Scores:
-    return scores[~np.isnan(scores)]
+    measured: Scores = scores[~np.isnan(scores)]
+    return measured
 
 
 def _standard_error(scores: Scores) -> float:

@@ -24,7 +24,7 @@ def spikes(
     mine = _times(records, evolution, generation, channel, stimulus_id)
     fixed = _times(records, evolution, generation, channel, 0)
     start_s = min(0.0, about.baseline_window_s[0]) - BEFORE_S
-    edges = np.arange(start_s, about.response_window_s[1] + BEFORE_S + BIN_S, BIN_S)
+    edges = np.arange(start_s, about.response_window_s[1] + BEFORE_S + BIN_S, BIN_S).astype(np.float64)
     return Spikes(
         channel=channel,
         n=len(mine),

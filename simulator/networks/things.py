@@ -74,9 +74,9 @@ def fish(random: Random) -> Figure:
     body = ellipse(frame, 0.15, 0, 0.72, 0.42)
     tail = np.maximum(np.abs(frame.y) - 0.9 * (-frame.x - 0.38), -frame.x - 0.95).astype(np.float32)
     fin = np.maximum(np.abs(frame.x - 0.1) - (0.72 - frame.y), 0.3 - frame.y).astype(np.float32)
-    light = np.clip(frame.y * 0.9, -0.5, 0.4) + 0.25 * np.sin(14 * frame.x) * (frame.x < 0.4)
+    shade = np.clip(frame.y * 0.9, -0.5, 0.4) + 0.25 * np.sin(14 * frame.x) * (frame.x < 0.4)
     light = _paint(
-        light.astype(np.float32), mask(frame.moved(0.58, 0.12).radius - np.float32(0.12), frame.pixel), WHITE
+        shade.astype(np.float32), mask(frame.moved(0.58, 0.12).radius - np.float32(0.12), frame.pixel), WHITE
     )
     light = _paint(light, mask(frame.moved(0.6, 0.12).radius - np.float32(0.06), frame.pixel), -1)
     return Figure(mask(np.minimum(np.minimum(body, tail), fin * 0.7), frame.pixel), light)
