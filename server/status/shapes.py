@@ -158,6 +158,16 @@ class Best(Shape):
     generation: int
 
 
+class Frames(Shape):
+    """How well the screen kept time, as the display measured it, and the rewards it gave."""
+
+    n: int
+    n_long: int
+    """Frames that took more than one refresh."""
+    longest_s: float | None
+    n_rewards: int
+
+
 class Standing(Shape):
     """How things stand: said whole with every event."""
 
@@ -179,6 +189,7 @@ class Standing(Shape):
     shown: int
     measured: int
     voids: dict[str, int]
+    frames: Frames
     debt: int
     last_trial: int
     effects: list[Effect]

@@ -12,7 +12,7 @@ from server.status.generations import generation
 from server.status.links import links
 from server.status.operator import Heard
 from server.status.records import Records
-from server.status.shapes import About, Best, Effect, Generation, LogEntry, Standing, Trial
+from server.status.shapes import About, Best, Effect, Frames, Generation, LogEntry, Standing, Trial
 
 N_BEST = 6
 """Images shown as the best so far."""
@@ -132,12 +132,20 @@ def standing(
         shown=tally.shown + sum(each.shown for each in going),
         measured=tally.measured + sum(each.measured for each in going),
         voids=dict(voids),
+        frames=frames(records),
         debt=0 if ended else sum(each.debt for each in going),
         last_trial=records.value("SELECT COALESCE(MAX(trial), 0) FROM trials"),
         effects=[effect for effect in effects if effect is not None],
         best={each.number: tally.best_evolved(each.number) for each in about.evolutions},
         best_references={each.number: tally.best_references(each.number, about) for each in about.evolutions},
     )
+
+
+def frames(records: Records) -> Frames:
+    """Return how the display's frames came out over the session."""
+    query = "SELECT COALESCE(SUM(n_frames), 0), COALESCE(SUM(n_long_frames), 0), MAX(longest_frame_s) FROM frames"
+    [(n, n_long, longest_s)] = map(tuple, records.rows(query))
+    return Frames(n=n, n_long=n_long, longest_s=longest_s, n_rewards=records.value("SELECT COUNT(*) FROM rewards"))
 
 
 def open_generations(records: Records, about: About) -> list[Generation]:

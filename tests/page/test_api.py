@@ -57,6 +57,16 @@ def test_what_was_shown_scored_and_void_adds_up(running: MadeSession) -> None:
     ]
 
 
+def test_how_the_screen_kept_time_is_told(running: MadeSession) -> None:
+    running.go_on(3)
+    running.file.connection.execute("UPDATE frames SET n_frames = 10, n_long_frames = 1, longest_frame_s = 0.034")
+    running.file.connection.execute("INSERT INTO rewards VALUES (1, 2.0, 0.1)")
+    with a_client(running.file.path) as client:
+        frames = Event.model_validate(client.get("/api/sessions/running/now").json()).standing.frames
+    n_trials = running.file.connection.execute("SELECT COUNT(*) FROM frames").fetchone()[0]
+    assert (frames.n, frames.n_long, frames.longest_s, frames.n_rewards) == (10 * n_trials, n_trials, 0.034, 1)
+
+
 def test_an_image_never_changes_and_is_kept_by_the_browser(client: TestClient) -> None:
     [first, *_] = client.get(f"{HERE}/generations/1/2").json()
     picture = client.get(f"{HERE}/stimuli/{first['stimulus_id']}.png")

@@ -1,4 +1,4 @@
-// What became of every presentation: shown, scored, void and why, still owed.
+// What became of every presentation: shown, scored, void and why, still owed; and how the screen kept time.
 
 import { byId, h, refill } from "../dom.js";
 import { cause, count } from "../format.js";
@@ -7,8 +7,8 @@ export function accountingPanel(session) {
   const element = byId("accounting");
   return {
     update() {
-      const { shown, measured, voids, debt } = session.standing;
-      refill(element, [shown, measured, voids, debt], () => [totals(shown, measured, voids, debt), causes(voids)]);
+      const { shown, measured, voids, debt, frames } = session.standing;
+      refill(element, [shown, measured, voids, debt, frames], () => [totals(shown, measured, voids, debt), causes(voids), screen(frames)]);
     },
   };
 }
@@ -17,6 +17,12 @@ function totals(shown, measured, voids, debt) {
   const nVoid = Object.values(voids).reduce((sum, n) => sum + n, 0);
   const pair = (title, value) => h("div", {}, h("dt", {}, title), h("dd", {}, count(value)));
   return h("dl", { className: "totals" }, pair("shown", shown), pair("scored", measured), pair("void", nVoid), pair("owed now", debt));
+}
+
+function screen({ n, n_long: nLong, longest_s: longestS, n_rewards: nRewards }) {
+  const longest = longestS === null ? "" : `, the longest ${(1000 * longestS).toFixed(1)} ms`;
+  const rewards = nRewards ? ` ${count(nRewards)} rewards.` : "";
+  return h("p", { className: "note" }, `${count(n)} frames on screen, ${count(nLong)} of them long${longest}.${rewards}`);
 }
 
 function causes(voids) {
