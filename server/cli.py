@@ -16,6 +16,7 @@ from rich.console import Console
 
 from protocol.messages import Control
 from protocol.plugins import load
+from protocol.software import software
 from server import build
 from server.config import ConfigError, load_config
 from server.engine import Engine
@@ -54,6 +55,22 @@ Generations = Annotated[int | None, typer.Option(min=1, help="Stop after so many
 WindowMs = Annotated[tuple[float, float] | None, typer.Option(metavar="START END", help="Recount in these ms.")]
 Page = Annotated[bool, typer.Option("--page/--no-page", help="Open the status page beside the session.")]
 SessionPath = Annotated[Path | None, typer.Option("--session", help="The session file to write.")]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(software())
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is, and end."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()

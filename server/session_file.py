@@ -261,11 +261,23 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
         raise SessionFileError(f"there is no session file {path}")
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None)
-        connection.execute("PRAGMA busy_timeout = 5000")
-        found = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-        damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        raise SessionFileError(f"{path} cannot be opened ({error}). May this account read it?") from error
+    try:
+        _check_database(path, connection)
     except sqlite3.DatabaseError as error:
+        connection.close()
         raise SessionFileError(f"{path} is no session file, or is damaged ({error}). It was left as it is.") from error
+    except SessionFileError:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_database(path: Path, connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA busy_timeout = 5000")
+    found = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if damage != "ok":
         raise SessionFileError(f"{path} is damaged ({damage}). It was left as it is; work on a copy of it.")
     version = found[0] if found else "none"
@@ -274,7 +286,6 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
             f"{path} has schema version {version}, this XDream reads {SCHEMA_VERSION}. "
             "Open it with the version that wrote it: xdream --version says which one this is."
         )
-    return connection
 
 
 def fingerprint(image: Images) -> str:

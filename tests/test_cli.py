@@ -138,6 +138,11 @@ def test_layers_lists_what_a_unit_can_be_taken_from() -> None:
     assert done.returncode == 0 and "conv1" in done.stdout and "output" in done.stdout, done.stderr
 
 
+def test_it_says_its_version() -> None:
+    done = xdream("--version")
+    assert done.returncode == 0 and done.stdout.startswith("xdream ")
+
+
 def test_help_teaches() -> None:
     done = xdream("--help")
     assert "dry-run" in done.stdout and "Ctrl-C" in done.stdout
