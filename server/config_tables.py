@@ -98,8 +98,8 @@ class ScorerPart(Open):
 
     @property
     def given(self) -> dict[str, Any]:
-        """All keys but the name: what the scorer is made with."""
-        return self.model_dump(exclude={"name"})
+        """All keys but the name: what the scorer is made with; of a lab's own scorer those that are written."""
+        return self.model_dump(exclude={"name"}, exclude_unset=":" in self.name)
 
 
 class Evolution(Table):

@@ -49,6 +49,8 @@ class Rig:
 
     def __init__(self, folder: Path, generations: int) -> None:
         self.address = a_free_address()
+        self.peers_address = self.address
+        """Where the peers look for the server: there, or at something that stands between."""
         self.config = folder / "rig.toml"
         self.config.write_text(CONFIG.format(address=self.address, generations=generations))
         self.file = folder / "rig.xdream"
@@ -75,10 +77,10 @@ class Rig:
 
     def client(self, seed: int = 0) -> subprocess.Popen[bytes]:
         options = ["--fast", "--break-rate", "0.1", "--seed", str(seed), "--patience", "30"]
-        return self.start("stimulus_client.client", self.address, *options)
+        return self.start("stimulus_client.client", self.peers_address, *options)
 
     def adapter(self) -> subprocess.Popen[bytes]:
-        return self.start("adapters.serve", "tests.neurons:PixelNeuron", self.address, "--patience", "30")
+        return self.start("adapters.serve", "tests.neurons:PixelNeuron", self.peers_address, "--patience", "30")
 
     def query(self, query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True)) as connection:
