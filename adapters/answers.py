@@ -3,6 +3,8 @@
 from collections import Counter as Tally
 from collections.abc import Iterable
 from itertools import groupby
+from math import nan
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,16 +12,27 @@ from adapters.counter import Counted
 from protocol.messages import Responses
 
 
-def to_responses(counted: Iterable[Counted], n_channels: int, ticks_per_s: float) -> list[Responses]:
+class ClockFacts(NamedTuple):
+    """How well the clocks are matched, for the record."""
+
+    residual_s: float
+    age_s: float
+    """Since an onset was found last."""
+
+
+NO_CLOCK = ClockFacts(nan, nan)
+
+
+def to_responses(counted: Iterable[Counted], n_channels: int, ticks_per_s: float, clock: ClockFacts) -> list[Responses]:
     """Return one message for each way in which onsets were found."""
     by_source = sorted(counted, key=lambda each: each.onset_source)
     return [
-        _message(source, list(group), n_channels, ticks_per_s)
+        _message(source, list(group), n_channels, ticks_per_s, clock)
         for source, group in groupby(by_source, key=lambda each: each.onset_source)
     ]
 
 
-def _message(source: str, rows: list[Counted], n_channels: int, ticks_per_s: float) -> Responses:
+def _message(source: str, rows: list[Counted], n_channels: int, ticks_per_s: float, clock: ClockFacts) -> Responses:
     none = np.zeros(n_channels, np.int32)
     n_spikes = [len(each.ticks) for each in rows]
     return Responses(
@@ -32,6 +45,8 @@ def _message(source: str, rows: list[Counted], n_channels: int, ticks_per_s: flo
         np.repeat(np.arange(len(rows), dtype=np.int32), n_spikes),
         np.concatenate([each.columns for each in rows]),
         _why(rows),
+        clock.residual_s,
+        clock.age_s,
     )
 
 

@@ -8,17 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adapters.activity import HOT_HZ
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
+from adapters.guard import Guard
 from adapters.live import LiveSource, Wire
-from adapters.open_ephys_http import RecordingGuard, recording_sentence
 from adapters.source import SourceError, create_source
 from protocol.plugins import PluginError
 
 WATCH_S = 10.0
 POLL_S = 0.01
 FRESH_S = 1.0
-HOT_HZ = 500.0
-"""No neuron, and no handful of them, keeps this up."""
 PASS, FAIL, NOTE = "pass", "FAIL", "note"
 
 
@@ -161,11 +160,11 @@ def _clock(source: LiveSource) -> Line:
 
 
 def _recording(source: LiveSource) -> Line:
-    guard = next((each for each in source.companions if isinstance(each, RecordingGuard)), None)
-    if guard is None:
+    guard = next((each for each in source.companions if isinstance(each, Guard)), None)
+    sentence = guard.look() if guard is not None else None
+    if sentence is None:
         return Line(NOTE, "recording", "whether raw data are kept cannot be seen from here: look")
-    sentence = recording_sentence(guard.status())
-    return Line(FAIL if sentence else PASS, "recording", sentence or "the GUI records")
+    return Line(FAIL if sentence else PASS, "recording", sentence or "raw data are kept")
 
 
 def _troubles(witness: Witness) -> list[Line]:

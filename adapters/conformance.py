@@ -6,42 +6,37 @@ peer must be running on data with onsets, or answer that nothing was measured: b
 
 import sys
 from collections.abc import Callable
-from math import nan
+from contextlib import closing, nullcontext
+from math import isnan, nan
 
 import numpy as np
 import zmq
 
-from adapters.examiner import Examiner, Failed
+from adapters.conformance_display import DISPLAY, SCREEN
+from adapters.examiner import N_TRIALS, Examiner, Failed, in_ms
+from protocol.codec import MAX_REPORT_BYTES
 from protocol.ids import presentation_id
+from protocol.lock import Lock
 from protocol.messages import (
     PROTOCOL_VERSION,
     Acknowledge,
     Farewell,
     Hello,
     Onsets,
-    Release,
     Responses,
     Role,
     StimulusBatch,
-    Trial,
-    TrialReport,
-    Void,
     Welcome,
 )
 
-HELLO_WITHIN_S = 30.0
-ANSWER_WITHIN_S = 15.0
 BEAT_WITHIN_S = 1.0
 """Half a second is asked for; twice that is forgiven."""
-LISTEN_S = 2.0
 SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05], "stale_after_s": 1.0}
-DISPLAY = {"on_s": 0.1, "off_s": 0.1, "images_per_trial": 3, "inter_trial_s": 0.1, "fixation_s": 0.0}
-SIDE_PX = 64
 
 
 def says_hello(examiner: Examiner) -> str:
     """The first message is a Hello of this version, with a role, an instance and, for acquisition, channels."""
-    hello = examiner.wait_for(Hello, lambda _: True, HELLO_WITHIN_S, "a Hello")
+    hello = examiner.wait_for(Hello, lambda _: True, examiner.hello_within_s, "a Hello")
     if hello.protocol_version != PROTOCOL_VERSION:
         raise Failed(f"it speaks version {hello.protocol_version}, not {PROTOCOL_VERSION}")
     if hello.role not in (Role.ACQUISITION, Role.DISPLAY) or not hello.instance:
@@ -58,7 +53,7 @@ def beats(examiner: Examiner) -> str:
     examiner.socket.send_multipart([examiner.peer, b"\x83\xa4type\xa6Future\xa6fields\x80\xa6arrays\x90"])
     began_s = examiner.clock()
     examiner.beats_s.clear()
-    examiner.listen(LISTEN_S)
+    examiner.listen(examiner.listen_s)
     gaps_s = np.diff([began_s, *examiner.beats_s, examiner.clock()])
     if gaps_s.max() > BEAT_WITHIN_S:
         raise Failed(f"{gaps_s.max():.2f} s without a heartbeat")
@@ -78,14 +73,15 @@ def keeps_its_instance(examiner: Examiner) -> str:
 
 def answers_each_once(examiner: Examiner) -> str:
     """Every presentation that is asked about is answered, and one with no onset is not measured."""
+    if examiner.all(Hello)[0].wants_images:
+        examiner.says(StimulusBatch(np.zeros(1, np.int64), np.full((1, 64, 64, 3), 128, np.uint8)))
     onsets = _onsets(1, [0.0, nan, 0.4])
     began_s = examiner.clock()
     examiner.says(onsets)
     answered = _answers(examiner, onsets)
-    examiner.latencies_s.append(examiner.clock() - began_s)
     if answered[int(onsets.presentation_ids[1])]:
         raise Failed("a presentation whose onset is NaN was answered as measured")
-    return f"3 answers within {examiner.latencies_s[-1]:.2f} s, {sum(answered.values())} measured"
+    return f"3 answers within {examiner.clock() - began_s:.2f} s, {sum(answered.values())} measured"
 
 
 def has_all_channels(examiner: Examiner) -> str:
@@ -126,52 +122,33 @@ def repeats_itself(examiner: Examiner) -> str:
     return "the same answer"
 
 
-# -- display
-
-
-def reports_a_trial(examiner: Examiner) -> str:
-    """A trial is shown and reported: every presentation in its order, with onsets that rise or a void."""
-    images = np.random.default_rng(1).integers(0, 256, (3, SIDE_PX, SIDE_PX, 3), np.uint8)
-    examiner.says(StimulusBatch(np.arange(3, dtype=np.int64), images))
-    began_s = examiner.clock()
-    report = _shown(examiner, 1)
-    examiner.latencies_s.append(examiner.clock() - began_s)
-    onsets_s = report.onsets_s[[not void for void in report.voids]]
-    if np.isnan(onsets_s).any() or (np.diff(onsets_s) <= 0).any():
-        raise Failed(f"onsets of what counts must rise, got {onsets_s.tolist()}")
-    jitter_s = float(np.ptp(np.diff(onsets_s))) if len(onsets_s) > 2 else nan
-    return f"{len(onsets_s)} of 3 shown well, intervals within {1000 * jitter_s:.1f} ms"
-
-
-def shows_a_trial_once(examiner: Examiner) -> str:
-    """A trial that is sent again is not shown again, and its report is kept until acknowledged."""
-    examiner.forget(TrialReport)
-    examiner.says(Welcome("conformance", "xdream conformance", DISPLAY))
-    examiner.wait_for(
-        TrialReport, lambda report: report.trial == 1, ANSWER_WITHIN_S, "the report that was not acknowledged"
-    )
-    examiner.says(Acknowledge(trials=np.array([1], np.int64)))
-    examiner.listen(0.2)
-    examiner.forget(TrialReport)
-    examiner.says(_trial(1))
-    examiner.listen(LISTEN_S)
-    if any(report.trial == 1 and not all(report.voids) for report in examiner.all(TrialReport)):
-        raise Failed("a trial that was reported was shown again")
-    return "shown once"
-
-
-def says_what_it_lacks(examiner: Examiner) -> str:
-    """A trial of an image that was released is void: image_missing."""
-    examiner.says(Release(np.arange(3, dtype=np.int64)))
-    report = _shown(examiner, 2)
-    if Void.IMAGE_MISSING not in report.voids:
-        raise Failed(f"voids {report.voids} of a trial whose images it was told to forget")
-    return "image_missing"
+def answers_trial_after_trial(examiner: Examiner) -> str:
+    """Trials that are asked about one upon the other are all answered; how soon is measured."""
+    trials = [_onsets(first, [3.0 * first, 3.0 * first + 0.2]) for first in range(10, 10 + N_TRIALS)]
+    asked_s: dict[int, float] = {}
+    for onsets in trials:
+        asked_s |= dict.fromkeys(onsets.presentation_ids.tolist(), examiner.clock())
+        examiner.says(onsets)
+    measured = {p: good for onsets in trials for p, good in _answers(examiner, onsets).items()}
+    figures = examiner.figures
+    chosen = [p for p, good in measured.items() if good] or list(measured)
+    figures.latencies_s = [examiner.came_s[p] - asked_s[p] for p in chosen]
+    figures.jitter_s = float(np.ptp(figures.latencies_s))
+    figures.n_asked, figures.n_lost = len(measured), len(measured) - sum(measured.values())
+    residuals_s = [message.clock_residual_s for message in examiner.all(Responses)]
+    known_s = [each for each in residuals_s if not isnan(each)]
+    figures.clock_residual_s = float(np.median(known_s)) if known_s else nan
+    return f"{N_TRIALS} trials, {sum(measured.values())} of {len(measured)} presentations measured"
 
 
 BOTH = (says_hello, beats)
-ACQUISITION = (answers_each_once, has_all_channels, keeps_what_is_not_acknowledged, repeats_itself, keeps_its_instance)
-SCREEN = (reports_a_trial, shows_a_trial_once, says_what_it_lacks, keeps_its_instance)
+ACQUISITION = (
+    answers_each_once,
+    has_all_channels,
+    keeps_what_is_not_acknowledged,
+    repeats_itself,
+    answers_trial_after_trial,
+)
 
 
 def examine(examiner: Examiner, say: Callable[[str], object]) -> bool:
@@ -190,29 +167,33 @@ def examine(examiner: Examiner, say: Callable[[str], object]) -> bool:
                 return False
         if check is BOTH[-1]:
             hello = examiner.all(Hello)[0]
-            checks += SCREEN if hello.role == Role.DISPLAY else ACQUISITION
+            checks += [*(SCREEN if hello.role == Role.DISPLAY else ACQUISITION), keeps_its_instance]
     examiner.says(Farewell("session ended: conformance"))
     say(_badge(examiner, all_well))
     return all_well
 
 
-def main(address: str) -> int:
-    """Wait for a peer at an address, examine it, and return the exit status."""
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+def main(address: str, lock: Lock | None = None) -> int:
+    """Wait for a peer at an address, examine it, and return the exit status; with a lock, let in who has a key."""
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router, closing(lock) if lock else nullcontext():
         router.setsockopt(zmq.LINGER, 200)
+        router.setsockopt(zmq.MAXMSGSIZE, MAX_REPORT_BYTES)
+        if lock is not None:
+            lock.put_on(router)
         router.bind(address)
         sys.stdout.write(f"waiting at {address} for a peer; start it with this address\n")
-        return int(not examine(Examiner(router), lambda line: sys.stdout.write(f"{line}\n")))
+        return int(not examine(Examiner(router, lock=lock), lambda line: sys.stdout.write(f"{line}\n")))
 
 
 def _badge(examiner: Examiner, all_well: bool) -> str:
     beats_s = np.diff(examiner.beats_s) if len(examiner.beats_s) > 1 else np.array([nan])
-    latency_s = max(examiner.latencies_s, default=nan)
-    return (
-        f"[xdream protocol {PROTOCOL_VERSION}: {'conforms' if all_well else 'DOES NOT CONFORM'}]  "
-        f"latency {1000 * latency_s:.0f} ms, heartbeat jitter {1000 * float(np.ptp(beats_s)):.0f} ms, "
-        f"{examiner.undecodable} messages undecodable"
-    )
+    figures = examiner.figures
+    parts = [str(figures)]
+    if examiner.all(Hello)[0].role == Role.ACQUISITION:
+        known = not isnan(figures.clock_residual_s)
+        parts.append(f"clock residual {in_ms(figures.clock_residual_s) if known else 'unknown: no onset was matched'}")
+    parts += [f"heartbeat jitter {in_ms(float(np.ptp(beats_s)))}", f"{examiner.undecodable} messages undecodable"]
+    return f"[xdream protocol {PROTOCOL_VERSION}: {'conforms' if all_well else 'DOES NOT CONFORM'}]  {', '.join(parts)}"
 
 
 def _onsets(trial: int, onsets_s: list[float]) -> Onsets:
@@ -228,21 +209,5 @@ def _answers(examiner: Examiner, onsets: Onsets) -> dict[int, bool]:
         answers = examiner.all(Responses)
         return {p: bool(m) for r in answers for p, m in zip(r.presentation_ids.tolist(), r.measured, strict=True)}
 
-    examiner.wait_for(Responses, lambda _: wanted <= given().keys(), ANSWER_WITHIN_S, "an answer about each")
+    examiner.wait_for(Responses, lambda _: wanted <= given().keys(), examiner.answer_within_s, "an answer about each")
     return {presentation: measured for presentation, measured in given().items() if presentation in wanted}
-
-
-def _trial(number: int) -> Trial:
-    ids = np.array([presentation_id(1, number, slot, 0) for slot in range(3)], np.int64)
-    return Trial(number, ids, np.arange(3, dtype=np.int64))
-
-
-def _shown(examiner: Examiner, number: int) -> TrialReport:
-    trial = _trial(number)
-    examiner.says(trial)
-    report = examiner.wait_for(
-        TrialReport, lambda report: report.trial == number, ANSWER_WITHIN_S, f"the report of trial {number}"
-    )
-    if report.presentation_ids.tolist() != trial.presentation_ids.tolist():
-        raise Failed("the report names other presentations than the trial, or in another order")
-    return report

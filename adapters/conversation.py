@@ -4,13 +4,29 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
 import zmq
 
+from adapters.alarms import Alarm, Watchful, alarms_of, condition
 from adapters.source import ResponseSource
-from protocol.messages import Farewell, Hello, Message, Notice, Onsets, Release, Responses, Role, StimulusBatch, Welcome
+from protocol.keys import PeerKey
+from protocol.messages import (
+    Control,
+    Farewell,
+    Heartbeat,
+    Hello,
+    Message,
+    Notice,
+    Onsets,
+    Release,
+    Responses,
+    Role,
+    StimulusBatch,
+    Welcome,
+)
 from protocol.peer import Peer, new_instance
 from protocol.software import software
 
@@ -23,6 +39,10 @@ KEPT_ANSWERS = 10_000
 log = logging.getLogger(__name__)
 
 
+def _no_drill(arguments: dict[str, Any]) -> None:
+    log.info("a drill was asked for, which is for rehearsals alone: %s", arguments.get("what"))
+
+
 class Adapter:
     """A peer with neurons: one source, what it still owes, and what it has answered."""
 
@@ -32,14 +52,19 @@ class Adapter:
         source: ResponseSource,
         clock: Callable[[], float] = time.monotonic,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+        key: PeerKey | None = None,
     ) -> None:
         self.source = source
         self.stopped = False
         self._session: tuple[str, dict[str, Any]] | None = None
         self._owed: set[int] = set()
         self._answered: OrderedDict[int, Responses] = OrderedDict()
+        self._alarms: dict[str, Alarm] | None = None
+        """As the server knows them; None: it has to be told."""
+        self._stale, self._stale_after_s = False, inf
+        self._clock = clock
         self._instance = new_instance()
-        self.peer = Peer(address, self._hello, clock, context)
+        self.peer = Peer(address, self._hello, clock, context, key)
 
     def run(self, patience_s: float = float("inf")) -> None:
         """Answer until the server says farewell, `stop` is called, or it was silent for longer than patience."""
@@ -53,6 +78,8 @@ class Adapter:
         for responses in self.source.poll():
             self._answer(responses)
         self.peer.data_age_s = self.source.data_age_s()
+        self._say_whether_data_flow()
+        self._say_what_is_wrong()
 
     def stop(self) -> None:
         """Finish nothing, and return from `run` soon; safe to call from a signal handler."""
@@ -85,6 +112,9 @@ class Adapter:
                 self.source.forget(message.stimulus_ids.tolist())
             case Onsets():
                 self._request(message)
+            case Control(action="drill"):
+                # Only a rehearsal's source has drills; what a recording measures nobody spoils on purpose.
+                getattr(self.source, "drill", _no_drill)(message.arguments)
             case Notice():
                 log.log(logging.WARNING if message.level == "alarm" else logging.INFO, "%s", message.text)
             case Farewell(final=False):
@@ -96,6 +126,8 @@ class Adapter:
 
     def _enter(self, welcome: Welcome) -> None:
         """Begin a session, unless the server is only back in the one that we know."""
+        self._alarms = None
+        self._stale_after_s = float(welcome.settings.get("stale_after_s", inf))
         session = (welcome.session_id, welcome.settings)
         if session != self._session:
             self._session = session
@@ -114,6 +146,26 @@ class Adapter:
             self.source.request(
                 Onsets(onsets.trial, onsets.presentation_ids[new], onsets.stimulus_ids[new], onsets.onsets_s[new])
             )
+
+    def _say_whether_data_flow(self) -> None:
+        """Let the server know at once, not with the next heartbeat, when data are too old for it or fresh again."""
+        stale = self.peer.data_age_s > self._stale_after_s
+        if stale != self._stale and self.peer.welcomed:
+            self.peer.send(Heartbeat(self._clock(), data_age_s=self.peer.data_age_s))
+        self._stale = stale
+
+    def _say_what_is_wrong(self) -> None:
+        """Tell the server, if it does not know how things stand; a source that keeps no watch says nothing."""
+        if not self.peer.welcomed or not isinstance(self.source, Watchful):
+            return
+        alarms = alarms_of(self.source)
+        if alarms == self._alarms or not self.peer.send(condition(alarms)):
+            return
+        known, self._alarms = self._alarms or {}, alarms
+        for key in alarms.keys() - known.keys():
+            log.warning("%s: %s", self.source.name, " | ".join(alarms[key]))
+        for key in known.keys() - alarms.keys():
+            log.info("%s: over: %s", self.source.name, known[key].what)
 
     def _answer(self, responses: Responses) -> None:
         for presentation in responses.presentation_ids.tolist():

@@ -2,30 +2,35 @@
 
 import re
 import socket
+from contextlib import suppress
 
+from adapters.guard import EVERY_S, Guard
 from adapters.source import SourceError
 
 ALLOWED = ("get version", "get type", "get sampleratehertz", "get runmode")
 """All that is ever sent. A bare `set` crashes RHX; a stimulation command would be worse."""
 TIMEOUT_S = 2.0
+QUIET_S = 0.25
+"""A reply has no end: it is over when nothing more has come for so long."""
+PATIENCE = 3
+"""Questions without an answer, after which none is asked any more."""
 MAX_REPLY_BYTES = 4096
+_VALUE = re.compile(r"Return: \w+ (\S+)")
 
 
 def ask(connection: socket.socket, question: str) -> str:
     """Return the value that RHX replies with; raise SourceError if it makes no sense."""
     if question not in ALLOWED:
         raise ValueError(f"{question!r} is not among what may be sent to RHX: {', '.join(ALLOWED)}")
+    _drop_what_came_late(connection)
     connection.settimeout(TIMEOUT_S)
     connection.sendall(f"{question};".encode())
     reply = ""
-    try:
-        while not (found := re.search(r"Return: \w+ (\S+)", reply)) and len(reply) < MAX_REPLY_BYTES:
-            piece = connection.recv(MAX_REPLY_BYTES)
+    with suppress(TimeoutError):
+        while len(reply) < MAX_REPLY_BYTES and (piece := connection.recv(MAX_REPLY_BYTES)):
             reply += piece.decode("latin-1")
-            if not piece:
-                break
-    except TimeoutError:
-        found = None
+            connection.settimeout(QUIET_S)
+    found = _VALUE.search(reply)
     if not found:
         raise SourceError(f"RHX replied {reply!r} to {question!r}.")
     return found[1]
@@ -42,6 +47,44 @@ def ask_sample_rate(host: str, port: int) -> tuple[str, socket.socket]:
         ) from error
     try:
         return ask(connection, "get sampleratehertz"), connection
-    except SourceError:
+    except (OSError, SourceError) as error:
         connection.close()
-        raise
+        raise SourceError(f"RHX does not say its sample rate: {error} Say it yourself: -o rate_hz=30000") from error
+
+
+class RunModeGuard(Guard):
+    """Asks RHX whether it records, on the connection that is open anyway; whoever does not answer is asked no more."""
+
+    def __init__(self, connection: socket.socket, every_s: float = EVERY_S) -> None:
+        self._connection, self._patience = connection, PATIENCE
+        do = "press record in RHX, after naming a file"
+        super().__init__("intan_rhx", self._ask, do, every_s)
+
+    def close(self) -> None:
+        """Ask no more, and close the connection."""
+        super().close()
+        self._connection.close()
+
+    def _ask(self) -> str | None:
+        if not self._patience:
+            return None
+        try:
+            mode = ask(self._connection, "get runmode")
+        except (OSError, SourceError):
+            self._patience -= 1
+            return None
+        self._patience = PATIENCE
+        return run_mode_sentence(mode)
+
+
+def run_mode_sentence(mode: str) -> str:
+    """Return what is to be said about a run mode; nothing if all is well."""
+    return "" if mode.lower() == "record" else f"RHX does NOT record (it says {mode}): raw data are not kept"
+
+
+def _drop_what_came_late(connection: socket.socket) -> None:
+    """Take what RHX said after nobody waited for it any more: it would pass for the next answer."""
+    connection.setblocking(False)
+    with suppress(BlockingIOError):
+        while connection.recv(MAX_REPLY_BYTES):
+            pass

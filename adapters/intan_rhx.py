@@ -4,7 +4,6 @@ RHX says nowhere which words a frame has. A block is 128 frames with rising time
 bytes; that the layout changed in mid-run shows in the same way.
 """
 
-import socket
 import struct
 from fractions import Fraction
 from itertools import pairwise
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from adapters.channels import NOT_COUNTED, Columns, parse_channels
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
-from adapters.intan_commands import ask_sample_rate
+from adapters.intan_commands import RunModeGuard, ask_sample_rate
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import TcpReader
@@ -163,7 +162,8 @@ class IntanWire:
         if start is not None and start >= self._end:
             self._clock.last = start
             lost = start - self._end
-            return [Gap(self._end - self._grace, start, f"{lost} lost samples", lost)] if lost else []
+            # A line that changed among what was lost shows its change at `start`: an edge there is doubtful too.
+            return [Gap(self._end - self._grace, start + 1, f"{lost} lost samples", lost)] if lost else []
         why = self._why if self._clock.last is None else "the run was started again"
         self._clock.restart(first)
         self._din = None
@@ -200,10 +200,10 @@ def intan_rhx(
     """Return the source that counts the spikes of these amplifier channels. RHX must be listening on its ports."""
     rules = parse_rules(options)
     columns = parse_channels(channels)
-    companions: list[socket.socket] = []
+    guards: list[RunModeGuard] = []
     if not rate_hz:
         rate_hz, commands = ask_sample_rate(host, whole("command_port", command_port))
-        companions.append(commands)
+        guards.append(RunModeGuard(commands))
     rate = whole("rate_hz", rate_hz)
     if not rate:
         raise SourceError("rate_hz must not be 0.")
@@ -212,7 +212,7 @@ def intan_rhx(
         [(host, whole("waveform_port", waveform_port)), (host, whole("spike_port", spike_port))], silent_s=inf
     )
     wire = IntanWire(columns, rules, Fraction(rate))
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "intan_rhx"), companions=companions)
+    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "intan_rhx"), companions=guards)
 
 
 def _block_bytes(n_words: int) -> int:

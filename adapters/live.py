@@ -6,9 +6,11 @@ from math import inf
 from time import monotonic
 from typing import Any, Protocol
 
-from adapters.answers import to_responses
+from adapters.alarms import Alarm, alarms_of
+from adapters.answers import NO_CLOCK, to_responses
 from adapters.counter import Counted
 from adapters.events import Begin, Chunk, Event, Gap, Watermark
+from adapters.health import Health
 from adapters.rules import MS_PER_S, Rules
 from adapters.segment import Segment, Windows
 from adapters.tap import POLL, Tap
@@ -16,6 +18,8 @@ from protocol.messages import Onsets, Responses, StimulusBatch
 
 STALE_S = 0.9
 """Old enough to be said: the server hears of it with the next heartbeat, within a second of the freeze."""
+LOOK_EVERY_S = 0.2
+"""How often it is looked at what is wrong: five times a second is soon enough for a person."""
 SAY_GAP_EVERY_S = 5.0
 """Losses seldom come alone, and nobody reads a thousand lines."""
 log = logging.getLogger(__name__)
@@ -85,6 +89,9 @@ class LiveSource:
         self._stale = False
         self._first = list(first)
         self._said: set[str] = set()
+        self._health = Health(self.channels, rules)
+        self._alarms: dict[str, Alarm] = {}
+        self._looked_s = -inf
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Start afresh for a session, with its windows; the recording goes on."""
@@ -96,6 +103,7 @@ class LiveSource:
         )
         if self.segment is not None:
             self.segment.start_session(self._windows)
+        self._health.start_session()
         self._waiting.clear()
         self._given_up.clear()
 
@@ -110,6 +118,7 @@ class LiveSource:
         now_s = self._clock()
         if self._tap:
             self._tap.request(now_s, onsets)
+        self._health.ask(len(onsets.onsets_s))
         self._waiting.append((onsets, now_s))
 
     def poll(self) -> list[Responses]:
@@ -119,16 +128,26 @@ class LiveSource:
         self._say_whether_data_flow()
         counted, self._given_up = self._given_up, []
         if self.segment is None:
-            return to_responses(counted + self._impatient(now_s), len(self.channels), 1.0)
+            return to_responses(counted + self._impatient(now_s), len(self.channels), 1.0, NO_CLOCK)
         for onsets, at_s in self._waiting:
             self.segment.request(onsets, at_s)
         self._waiting.clear()
         counted += self.segment.counted(now_s)
-        return to_responses(counted, len(self.channels), float(self.segment.ticks_per_s))
+        return to_responses(counted, len(self.channels), float(self.segment.ticks_per_s), self.segment.clock())
 
     def data_age_s(self) -> float:
         """Return how long ago the recording last went on."""
         return self._clock() - self._fresh_s
+
+    def alarms(self) -> dict[str, Alarm]:
+        """Return what is wrong with the recording, as it was a fifth of a second ago at most."""
+        now_s = self._clock()
+        if now_s - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = now_s
+            self._alarms = self._health.alarms(now_s, self.segment, self.wire.troubles)
+            for each in self.companions:
+                self._alarms |= alarms_of(each)
+        return self._alarms
 
     def close(self) -> None:
         """Let the recording system go."""
@@ -149,6 +168,7 @@ class LiveSource:
             self._said.add(trouble)
 
     def _take(self, event: Event, at_s: float) -> None:
+        self._health.hear(event, at_s)
         if isinstance(event, Begin):
             log.info("%s: %s at tick %d, %g ticks/s", self.name, event.reason, event.tick, event.ticks_per_s)
             self._open(event)

@@ -10,35 +10,46 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-import zmq
-
 from adapters.channels import NOT_COUNTED, Columns, parse_channels
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Watermark, Word, one_spike
 from adapters.live import LiveSource
-from adapters.open_ephys_http import RecordingGuard
+from adapters.open_ephys_events import BroadcastLines
+from adapters.open_ephys_http import recording_guard
 from adapters.pump import CUT, Pump
-from adapters.readers import ZmqReader
-from adapters.rules import Rules, parse_rules, whole
+from adapters.rules import MS_PER_S, Rules, parse_rules, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
+from adapters.zmq_readers import ZmqReaders, subscribed
 
+EVENTS = 1
+"""The port of the Event Broadcaster, if there is one; the ZMQ Interface has 0."""
 HOLD_BACK = 100
 """Samples at the end of a block that the Spike Detector leaves for the next one."""
 MAX_QUEUED = 100_000
 """Messages: 384 channels send 18,000 a second. What is lost beyond is seen by its number."""
+EVENTS_GRACE_MS = "100"
+"""By how much the Event Broadcaster's lines may come behind the data of their time: four blocks."""
 MAX_MISSING_BRACES = 4
 _TTL = struct.Struct("<BBQ")
 
 
 class OpenEphysWire:
-    """Messages of the ZMQ Interface as events. The number that each message has shows what was lost."""
+    """Messages of the ZMQ Interface as events. The number that each message has shows what was lost.
+
+    With `events_stream` (empty = that of the spikes) lines come from the Event Broadcaster instead, `events_grace_ms`
+    behind the data of their time at most.
+    """
 
     name = "open_ephys"
 
-    def __init__(self, columns: Columns, rules: Rules) -> None:
+    def __init__(
+        self, columns: Columns, rules: Rules, events_stream: str | None = None, events_grace_ms: int = 0
+    ) -> None:
         self.columns = columns
         self.troubles: dict[str, int] = {}
+        self._broadcast = None if events_stream is None else BroadcastLines(events_stream, rules, self.troubles)
+        self._grace_ms = events_grace_ms
         self._shift, self._mask = rules.line, (1 << rules.word_bits) - 1
         self._start_anew(whole=False)
 
@@ -52,6 +63,10 @@ class OpenEphysWire:
         if chunk.port == CUT:
             self._lost += 1
             self._why = chunk.frames[0].decode()
+            return []
+        if chunk.port == EVENTS:
+            if self._broadcast is not None:
+                self._broadcast.hear(chunk.frames)
             return []
         try:
             header = self._header(chunk.frames)
@@ -79,6 +94,8 @@ class OpenEphysWire:
         self._block: tuple[int, int] | None = None
         self._rate = Fraction(0)
         self._waiting: list[Event] = []
+        if self._broadcast is not None:
+            self._broadcast.forget()
 
     def _header(self, frames: tuple[bytes, ...]) -> dict[str, Any]:
         header = self._parsed(frames[1])
@@ -112,12 +129,14 @@ class OpenEphysWire:
         return True
 
     def _spike(self, spike: dict[str, Any]) -> None:
-        column = self.columns.of(str(spike["electrode"]), int(spike["sorted_id"]))
+        column, tick = self.columns.of(str(spike["electrode"]), int(spike["sorted_id"])), int(spike["sample_num"])
+        if self._broadcast is not None:
+            self._broadcast.see_spike(tick)
         if column != NOT_COUNTED:
-            self._waiting.append(one_spike(int(spike["sample_num"]), column))
+            self._waiting.append(one_spike(tick, column))
 
     def _event(self, event: dict[str, Any], payload: bytes) -> None:
-        if event["type"] != 3:
+        if event["type"] != 3 or self._broadcast is not None:
             return
         line, state, word = _TTL.unpack(payload)
         tick = int(event["sample_num"])
@@ -134,7 +153,10 @@ class OpenEphysWire:
         events, self._waiting = self._waiting, []
         opening = self._opening(start, end, rate)
         self._block, self._rate, self._lost, self._why = (start, end), rate, 0, ""
-        return [*opening, *events, Watermark(end - HOLD_BACK)]
+        whole_to = end - HOLD_BACK - int(self._grace_ms * rate / int(MS_PER_S))
+        if self._broadcast is not None:
+            events += self._broadcast.settle(str(data["stream"]), whole_to, rate)
+        return [*opening, *events, Watermark(whole_to)]
 
     def _opening(self, start: int, end: int, rate: Fraction) -> list[Event]:
         """Return what a block says about the record before it: it begins, it lacks something, or nothing."""
@@ -154,32 +176,28 @@ def open_ephys(
     host: str = "127.0.0.1",
     port: str = "5556",
     http_port: str = "37497",
+    events_port: str = "",
+    events_stream: str = "",
+    events_grace_ms: str = EVENTS_GRACE_MS,
     wait_s: str = "3",
     tap: str = "",
     **options: str,
 ) -> LiveSource:
     """Return the source that counts the spikes of these electrodes, as the GUI names them."""
     rules = parse_rules(options)
-    pump = Pump(ZmqReader(_subscribed(f"tcp://{host}:{whole('port', port)}")))
+    if events_stream and not events_port:
+        raise SourceError("events_stream is of the Event Broadcaster: say its events_port too.")
+    ports = [whole("port", port), *([whole("events_port", events_port)] if events_port else [])]
+    pump = Pump(ZmqReaders([subscribed(f"tcp://{host}:{each}", MAX_QUEUED) for each in ports]))
     try:
         columns = parse_channels(channels) if channels else _seen(pump, rules, whole("wait_s", wait_s))
     except SourceError:
         pump.close()
         raise
-    guard = RecordingGuard(host, whole("http_port", http_port))
-    return LiveSource(OpenEphysWire(columns, rules), pump, rules, tap=open_tap(tap, "open_ephys"), companions=[guard])
-
-
-def _subscribed(address: str) -> "zmq.Socket[bytes]":
-    subscriber: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.SUB)
-    subscriber.setsockopt(zmq.RCVHWM, MAX_QUEUED)
-    subscriber.setsockopt(zmq.SUBSCRIBE, b"")
-    try:
-        subscriber.connect(address)
-    except zmq.ZMQError as error:
-        subscriber.close(linger=0)
-        raise SourceError(f"{address} is no address: {error}.") from error
-    return subscriber
+    guard = recording_guard(host, whole("http_port", http_port))
+    grace_ms = whole("events_grace_ms", events_grace_ms)
+    wire = OpenEphysWire(columns, rules, events_stream, grace_ms) if events_port else OpenEphysWire(columns, rules)
+    return LiveSource(wire, pump, rules, tap=open_tap(tap, "open_ephys"), companions=[guard])
 
 
 def _seen(pump: Pump, rules: Rules, wait_s: float) -> Columns:

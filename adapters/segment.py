@@ -3,10 +3,12 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
 from adapters.aligner import ANONYMOUS, Aligned, Aligner, AlignerRules
+from adapters.answers import NO_CLOCK, ClockFacts
 from adapters.counter import Counted, Counter
 from adapters.events import Begin, Edge, Event, Gap, Spikes, Watermark, Word
 from adapters.rules import MS_PER_S, Rules
@@ -99,6 +101,15 @@ class Segment:
         late = [each for each, at_s in self._asked.items() if now_s - at_s > self._rules.give_up_ms / MS_PER_S]
         for presentation in late:
             yield self._give_up(presentation)
+
+    def clock(self) -> ClockFacts:
+        """Return how well the clocks are matched, and how long before the newest data an onset was found."""
+        fit = self.aligner.clock.fit
+        if fit is None:
+            return NO_CLOCK
+        now_s = (self.counter.watermark - self.aligner.first_tick) / self.aligner.ticks_per_s
+        found_s = float(fit.recording_s(np.array([fit.display_s]))[0])
+        return ClockFacts(fit.residual_s if np.isfinite(fit.residual_s) else nan, max(0.0, now_s - found_s))
 
     def abandon(self, reason: str) -> Iterator[Counted]:
         """Yield all that was asked for as not measured."""

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import re
 import signal
 import sys
@@ -11,6 +12,7 @@ from math import inf
 from adapters.check import report
 from adapters.conversation import Adapter
 from adapters.source import SOURCES, SourceError, create_source
+from protocol.keys import KEY_VARIABLE, KeyProblem, peer_key
 from protocol.plugins import PluginError
 
 OUT_OF_PATIENCE = 2
@@ -27,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.address is None:
         parser.error("the address of the server is missing: tcp://SERVER:PORT")
     try:
-        adapter = Adapter(options.address, create_source(options.name, dict(options.option)))
-    except PluginError as wrong:
+        key = peer_key(options.key, os.environ)
+        adapter = Adapter(options.address, create_source(options.name, dict(options.option)), key=key)
+    except (PluginError, KeyProblem) as wrong:
         sys.exit(str(wrong))
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: adapter.stop())
@@ -56,8 +59,8 @@ def ending(adapter: Adapter, patience_s: float) -> tuple[int, str]:
         reason = adapter.peer.farewell.reason
         return int(not reason.startswith("session ended")), reason
     return OUT_OF_PATIENCE, (
-        f"the server at {adapter.peer.address} was silent for {patience_s:g} s, so the adapter gave up. "
-        "Start the server, then the adapter again; without --patience it waits for ever."
+        f"the server at {adapter.peer.address} was silent for {patience_s:g} s, so the adapter gave up: "
+        + (adapter.peer.trouble or "start the server, then the adapter again; without --patience it waits for ever.")
     )
 
 
@@ -67,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "address", type=_address, nargs="?", metavar="tcp://SERVER:PORT", help="where the server listens"
     )
+    parser.add_argument("--key", metavar="FILE", help=f"what a server beyond this machine asks for (or {KEY_VARIABLE})")
     parser.add_argument("--check", action="store_true", help="look the recording system over, with no server")
     parser.add_argument(
         "-o",

@@ -14,6 +14,8 @@ SOURCES = {
     "blackrock": "adapters.blackrock:blackrock",
     "plexnet": "adapters.plexnet:plexnet",
     "spikeglx": "adapters.spikeglx:spikeglx",
+    "trodes": "adapters.trodes:trodes",
+    "tdt": "adapters.tdt:tdt",
     "lsl": "adapters.lsl:lsl",
     "folder_exchange": "adapters.folder_exchange:FolderExchange",
     "replay": "adapters.replay:Replay",

@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from fractions import Fraction
 from time import monotonic, sleep
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from adapters.channels import Columns, parse_channels
 from adapters.detection import DetectionRules, SpikeDetector
 from adapters.events import Begin, Chunk, Edge, Event, Spikes, Watermark
+from adapters.guard import EVERY_S, Guard
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import CONNECT_S, RETRY_S, Read
@@ -208,7 +209,25 @@ def spikeglx(
         DetectionRules(number("k", k), number("lockout_ms", lockout_ms) / 1000),
     )
     reader = SpikeGlxReader(address, stream, "".join(f"{each}#" for each in (*numbers, sync)))
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "spikeglx"))
+    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "spikeglx"), companions=[saving_guard(address)])
+
+
+def saving_guard(address: tuple[str, int], every_s: float = EVERY_S) -> Guard:
+    """Return what asks SpikeGLX now and then whether it writes files, on a connection of its own."""
+    return Guard("spikeglx", lambda: _not_saving(address), "enable recording in SpikeGLX's Run window", every_s)
+
+
+def _not_saving(address: tuple[str, int]) -> str | None:
+    """Return what is to be said; nothing if all is well, None if SpikeGLX does not tell."""
+    try:
+        with closing(CommandServer(address)) as server:
+            saving = bool(int(server.ask("ISSAVING")))
+            running = saving or bool(int(server.ask("ISRUNNING")))
+    except (OSError, ValueError):
+        return None
+    if saving:
+        return ""
+    return f"SpikeGLX does NOT save{'' if running else ' (nothing runs at all)'}: raw data are not kept"
 
 
 def _ask_rate(address: tuple[str, int], stream: str) -> Fraction:

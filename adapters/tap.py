@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from adapters.alarms import Alarm
 from adapters.events import Chunk
 from adapters.source import SourceError
 from protocol.codec import encode
@@ -38,6 +39,7 @@ class Tap:
             ) from error
         self._file.write(json.dumps({"format": MAGIC, "name": name}).encode() + b"\n")
         self._to_look = 0
+        self._full = False
 
     def write(self, at_s: float, port: int, frames: tuple[bytes, ...] = ()) -> None:
         """Append one record."""
@@ -63,6 +65,18 @@ class Tap:
         """Append what was asked."""
         self.write(at_s, REQUEST, tuple(bytes(frame) for frame in encode(onsets)))
 
+    def alarms(self) -> dict[str, Alarm]:
+        """Return whether it has had to end."""
+        if not self._full:
+            return {}
+        return {
+            "tap_ended": Alarm(
+                f"the disk of {self._path} is nearly full: the tap has ended",
+                "the session goes on, but cannot be answered again from the tap after this",
+                "free some space; a new tap begins with the next adapter",
+            )
+        }
+
     def close(self) -> None:
         """Finish the file."""
         if self._file is not None:
@@ -73,6 +87,7 @@ class Tap:
         self._to_look = LOOK_EVERY_BYTES
         if self._file is not None and shutil.disk_usage(self._path.parent).free < self._least_free:
             log.warning("the disk of %s is nearly full: the tap ends here, the session goes on", self._path)
+            self._full = True
             self.close()
 
 

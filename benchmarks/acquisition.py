@@ -24,9 +24,13 @@ from adapters.peers.bridge import BridgePeer
 from adapters.peers.intan_rhx import IntanPeer
 from adapters.peers.open_ephys import OpenEphysPeer
 from adapters.peers.plexnet import PlexNetPeer
+from adapters.peers.tdt import BIN_SAMPLES, CODES, TdtPeer
+from adapters.peers.trodes import TrodesPeer
 from adapters.plexnet import PlexNetWire
 from adapters.rules import Rules
 from adapters.segment import Segment, Windows
+from adapters.tdt import TdtWire
+from adapters.trodes import TrodesWire
 from protocol.messages import Onsets
 
 RATE_HZ = 30_000
@@ -68,7 +72,7 @@ def wires(n_channels: int) -> dict[str, float]:
     hello = [Chunk(0.0, said) for said in bridge.hello(0)]
     intan = IntanPeer(names)
     blocks = spikes.blocks(0, SECONDS * RATE_HZ // 128 * 128, 128)
-    plexon = PlexNetPeer(numbers)
+    plexon, trodes, tdt = PlexNetPeer(numbers), TrodesPeer(numbers, Fraction(RATE_HZ)), TdtPeer(numbers)
     return {
         "bridge": wire_speed(BridgeWire(), [*hello, *chunks(bridge.say, 300)]),
         "open_ephys, one channel of data": wire_speed(
@@ -87,6 +91,13 @@ def wires(n_channels: int) -> dict[str, float]:
         "plexnet": wire_speed(
             PlexNetWire(Columns(numbers), rules, RATE_HZ, 100),
             [Chunk(0.0, (p,)) for b in spikes.blocks(0, SECONDS * RATE_HZ, 400) for p in plexon.say(b)],
+        ),
+        "trodes": wire_speed(
+            TrodesWire(Columns(numbers), rules, Fraction(RATE_HZ), 100),
+            [Chunk(0.0, m, port) for b in spikes.blocks(0, SECONDS * RATE_HZ, 300) for port, m in trodes.say(b)],
+        ),
+        "tdt, bins of 24 samples": wire_speed(
+            TdtWire(Columns(numbers), rules, Fraction(RATE_HZ), BIN_SAMPLES, CODES), chunks(tdt.say, 10 * BIN_SAMPLES)
         ),
     }
 

@@ -74,7 +74,9 @@ class BareLoop:
         self.source.see(StimulusBatch(proposal.stimulus_ids, images))
         n_shown = len(proposal.slots)
         self.source.request(Onsets(self.generation, np.arange(n_shown), proposal.slots, np.zeros(n_shown)))
-        [answer] = self.source.poll()
+        while not (answers := self.source.poll()):
+            time.sleep(0.001)
+        [answer] = answers
         self.source.forget(proposal.stimulus_ids.tolist())
         counts = answer.spike_counts, answer.baseline_counts
         self.evolution.absorb(proposal, Measurements(self.source.channels, proposal.slots, *counts))

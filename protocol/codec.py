@@ -20,9 +20,13 @@ MAX_HEADER_BYTES = 1 << 20
 """A header holds settings at most; a megabyte is a hundred times that."""
 MAX_ARRAY_BYTES = 1 << 28
 """256 MiB: 1,300 images of 256 x 256 in one message."""
+MAX_REPORT_BYTES = 1 << 26
+"""64 MiB, the most that goes to the server in one array: it shows images, it is not sent any."""
 MAX_DEPTH = 8
 MAX_DIMENSIONS = 4
 MAX_TEXT = 65_536
+MAX_ITEMS = 65_536
+"""In one list or map of a header: a name for each channel of the largest arrays there are."""
 _DTYPES = {"bool", "uint8", "int32", "int64", "float32", "float64"}
 _TYPES: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 _HINTS: dict[type[Message], dict[str, Any]] = {kind: get_type_hints(kind) for kind in _TYPES.values()}
@@ -52,7 +56,7 @@ def decode(frames: Sequence[bytes | memoryview]) -> Message:
     except DecodeError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise DecodeError(f"not a message: {error}") from error
+        raise DecodeError(f"not a message: {error or type(error).__name__}") from error
 
 
 def _decode(frames: Sequence[bytes | memoryview]) -> Message:
@@ -74,7 +78,10 @@ def _header(frames: Sequence[bytes | memoryview]) -> dict[str, Any]:
         raise DecodeError("no frames")
     if len(frames[0]) > MAX_HEADER_BYTES:
         raise DecodeError(f"header of {len(frames[0])} bytes; at most {MAX_HEADER_BYTES}")
-    header = msgpack.unpackb(frames[0], raw=False, strict_map_key=True, max_str_len=MAX_TEXT, max_ext_len=0)
+    header = msgpack.unpackb(
+        frames[0], raw=False, strict_map_key=True, max_str_len=MAX_TEXT, max_bin_len=MAX_TEXT, max_ext_len=0,
+        max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS,
+    )  # fmt: skip
     if not isinstance(header, dict) or header.keys() != {"type", "fields", "arrays"}:
         raise DecodeError("the header must hold type, fields and arrays")
     if not isinstance(header["fields"], dict) or not isinstance(header["arrays"], list):

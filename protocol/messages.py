@@ -222,6 +222,10 @@ class Responses:
     """[n_spikes] column of spike_counts that each spike belongs to."""
     reason: str = ""
     """Why some are not measured, for people."""
+    clock_residual_s: float = nan
+    """How far onset edges lie from where the clocks put them (median absolute deviation); NaN = no clocks matched."""
+    clock_age_s: float = nan
+    """How long before these answers an onset was last found in the recording; NaN = no clocks matched."""
 
     def __post_init__(self) -> None:
         n = len(self.presentation_ids)
@@ -242,6 +246,14 @@ class Responses:
             check(f"Responses.{name}", column, "int32", (n_spikes,))
             if n_spikes and (column.min() < 0 or column.max() >= limit):
                 raise ShapeError(f"Responses.{name} must lie in 0 to {limit - 1}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """What is wrong at the sender's end without stopping it: told whole after each Welcome and whenever it changes."""
+
+    alarms: dict[str, Any] = field(default_factory=dict)
+    """A map an alarm, by a key of the sender's: its `what`, `consequence` and `do`. One that is left out is over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,10 +280,12 @@ class Control:
     """Random, one a wish."""
     action: str
     """"pause" (at trial end), "pause_now", "resume", "stop" (after this generation), "end" (now),
-    "note", "mark" (an image), "change" (scored channels, optimizer parameters, from the next generation on)."""
+    "note", "mark" (an image), "change" (scored channels, optimizer parameters, from the next generation on),
+    "drill" (passed on to the other peers: those of a dry run let something go wrong, a rig's ignore it)."""
     author: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
-    """`text` for a note; `stimulus_id`, `text` for a mark; `evolution`, `channels`, `parameters` for a change."""
+    """`text` for a note; `stimulus_id`, `text` for a mark; `evolution`, `channels`, `parameters` for a change;
+    `what`, `seconds` for a drill."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -313,6 +327,7 @@ Message = (
     | TrialReport
     | Onsets
     | Responses
+    | Condition
     | Acknowledge
     | Control
     | Notice

@@ -12,7 +12,9 @@ from math import inf, nan
 
 import zmq
 
-from protocol.codec import MAX_ARRAY_BYTES, DecodeError, decode, encode
+from protocol.codec import MAX_ARRAY_BYTES, MAX_REPORT_BYTES, DecodeError, decode, encode
+from protocol.handshakes import CUT, Handshakes, why_peer_failed
+from protocol.keys import PeerKey
 from protocol.messages import Acknowledge, Farewell, Heartbeat, Hello, Message, Responses, TrialReport, Welcome
 
 HEARTBEAT_S = 0.5
@@ -21,6 +23,10 @@ HELLO_S = 0.25
 SERVER_LOST_S = 2.0
 RESEND_S = 3.0
 """What is kept and not acknowledged for so long is sent again: a full queue or a cut may have swallowed it."""
+KNOCK_S = 1.0
+"""A server that turned us away is tried again so often: its keys may be mended meanwhile."""
+CUTS = 2
+"""A connection that is cut so often before it stands is no accident."""
 _Key = tuple[str | None, str, int]
 """Session, kind, and the trial or the first presentation: ids mean something only inside their session."""
 log = logging.getLogger(__name__)
@@ -44,19 +50,26 @@ class Peer:
         hello: Callable[[], Hello],
         clock: Callable[[], float],
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+        key: PeerKey | None = None,
     ) -> None:
+        """Connect to a server; with a key, to none but the one that the key was made for."""
         self.address = address
         self.session_id: str | None = None
         """The session that welcomed us last; None before the first Welcome."""
         self.welcomed = False
         self.farewell: Farewell | None = None
         """Set when the server has turned us away for good."""
+        self.trouble = ""
+        """Why no connection comes about, in a sentence for people; "" = nothing is known to be wrong."""
         self.round_trip_s = nan
         self.data_age_s = nan
         """Sent with each heartbeat; an acquisition side keeps it up to date."""
         self._hello = hello
         self._clock = clock
         self._context = context or zmq.Context.instance()
+        self._key = key
+        self._cuts = 0
+        self._turned_away_s: float | None = None
         self._kept: dict[_Key, Message] = {}
         self._heard_s = clock()
         self._beat_s = self._said_hello_s = self._sent_s = -inf
@@ -78,9 +91,18 @@ class Peer:
         return {n for session_id, kind, n in self._kept if (session_id, kind) == (self.session_id, "trial")}
 
     def send(self, message: Message) -> bool:
-        """Send a message now; return False, having done nothing, when there is no connection to send it on."""
+        """Send a message now; return False, having done nothing, when there is no connection to send it on.
+
+        Raise ValueError for one that is larger than a server takes: it would hang up, again and again.
+        """
+        frames = encode(message)
+        if any(len(frame) > MAX_REPORT_BYTES for frame in frames):
+            raise ValueError(
+                f"a {type(message).__name__} with an array of more than {MAX_REPORT_BYTES >> 20} MiB, which no server "
+                "takes: answer fewer presentations at once"
+            )
         try:
-            self._socket.send_multipart(encode(message), zmq.NOBLOCK, copy=True)
+            self._socket.send_multipart(frames, zmq.NOBLOCK, copy=True)
         except zmq.Again:
             return False
         return True
@@ -111,6 +133,7 @@ class Peer:
             return
         if reason and self.welcomed:
             self.send(Farewell(reason))
+        self._handshakes.close()
         self._socket.close(linger=200)
 
     def _read(self) -> Message | None:
@@ -137,6 +160,7 @@ class Peer:
 
     def _enter(self, welcome: Welcome) -> None:
         self.session_id, self.welcomed = welcome.session_id, True
+        self.trouble, self._cuts = "", 0
         self._send_kept()
         for session_id, kind, name in self._kept:
             if session_id != welcome.session_id:
@@ -160,8 +184,9 @@ class Peer:
             return
         if self.welcomed and self.silence_s > SERVER_LOST_S:
             self.welcomed = False
-            self._socket.close(linger=0)
-            self._socket = self._connect()
+            self._reconnect()
+        if not self.welcomed:
+            self._look_at_the_door()
         if not self.welcomed and now_s - self._said_hello_s >= HELLO_S:
             self._said_hello_s = now_s
             self.send(self._hello())
@@ -170,6 +195,30 @@ class Peer:
             self.send(Heartbeat(now_s, self._server_sent_s, self.data_age_s))
         if self.welcomed and self._kept and now_s - self._sent_s >= RESEND_S:
             self._send_kept()
+
+    def _look_at_the_door(self) -> None:
+        """Say why the server turns us away, if it does, and knock again after a while: libzmq itself would not."""
+        now_s = self._clock()
+        for how in self._handshakes.failed():
+            self._cuts += how == CUT
+            if how == CUT and self._cuts < CUTS:
+                continue
+            self._turned_away_s = self._turned_away_s or now_s
+            if how != CUT or not self.trouble:
+                self._say(why_peer_failed(how, self.address, self._key))
+        if self._turned_away_s is not None and now_s - self._turned_away_s >= KNOCK_S:
+            self._turned_away_s = None
+            self._reconnect()
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.warning("%s", trouble)
+        self.trouble = trouble
+
+    def _reconnect(self) -> None:
+        self._handshakes.close()
+        self._socket.close(linger=0)
+        self._socket = self._connect()
 
     def _connect(self) -> "zmq.Socket[bytes]":
         socket = self._context.socket(zmq.DEALER)
@@ -180,9 +229,13 @@ class Peer:
         socket.setsockopt(zmq.HANDSHAKE_IVL, 2000)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        if self._key is not None:
+            self._key.open(socket)
+        self._handshakes = Handshakes(socket)
         try:
             socket.connect(self.address)
         except zmq.ZMQError:
+            self._handshakes.close()
             socket.close()
             raise
         return socket

@@ -74,7 +74,37 @@ class GraceOver:
     """An ending session has waited long enough for what was still on its way."""
 
 
-Event = Message | Advanced | Rendered | Trouble | Cleared | GraceOver
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something is wrong that does not stop the session, or still is, in other words."""
+
+    source: str
+    """Who says so: a peer's role, or "evolution N"."""
+    key: str
+    """The same for as long as it lasts."""
+    what: str
+    consequence: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmOver:
+    """That alarm is over."""
+
+    source: str
+    key: str
+    """"" = all of this source."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """The worker could not do a job: an optimizer, a generator or a scorer raised an error."""
+
+    job: "Advance | Render"
+    error: str
+
+
+Event = Message | Advanced | Rendered | Failed | Trouble | Cleared | GraceOver
 
 # Rows: what goes on record.
 
@@ -123,6 +153,8 @@ Row = (
     | StateChanged
     | Trouble
     | Cleared
+    | Alarm
+    | AlarmOver
 )
 
 # Actions: what the engine is to do.

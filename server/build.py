@@ -195,11 +195,21 @@ def _initial_codes(table: EvolutionTable, generator: generators.Generator, seed:
 def _optimizer(
     table: EvolutionTable, generator: generators.Generator, seed: tuple[int, int], initial: dict[str, Any]
 ) -> optimizers.Optimizer:
-    parameters = table.optimizer.parameters | initial
     try:
+        parameters = table.optimizer.parameters | initial | _subspace(table, generator)
         return optimizers.create(table.optimizer.name, generator.code_shape, seed, **parameters)
-    except optimizers.OptimizerError as error:
+    except (optimizers.OptimizerError, generators.GeneratorError) as error:
         raise ConfigError(f"evolution {table.name!r}, [evolution.optimizer]: {error}") from error
+
+
+def _subspace(table: EvolutionTable, generator: generators.Generator) -> dict[str, Any]:
+    """Return the axes in the file that the optimizer's `subspace` names, if they are of this generator."""
+    file = table.optimizer.parameters.get("subspace")
+    if not isinstance(file, str):
+        return {}
+    from server.generators import hessian  # torch takes seconds to import, and few ask for a subspace
+
+    return {"subspace": hessian.load(Path(file), str(getattr(generator, "weights_sha256", ""))).directions}
 
 
 def _facts(table: EvolutionTable, generator: generators.Generator) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _described(path: str, table: type[Table]) -> str:
     fields = [field for field in table.model_fields.values() if key_of(field) not in tables_in(table)]
     rows = [f"| `{key_of(field)}` | {_default(field)} | {field.description} |" for field in fields]
     head = ["| key | if not given | meaning |", "|---|---|---|"] if rows else []
-    title = f"## `[[{path}]]`" if path == "evolution" else f"## `[{path}]`"
+    title = f"## `[[{path}]]`" if path in ("evolution", "simulator.faults") else f"## `[{path}]`"
     return "\n".join([title, "", table.__doc__ or "", *([""] if rows else []), *head, *rows])
 
 

@@ -3,12 +3,14 @@
 A field `on_s` is written `on_ms` in the file, and so is its default here: `FromMs` converts, and nothing else does.
 """
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from protocol.ids import MAX_ATTEMPTS, MAX_GENERATIONS
 from server.config_display import Display
+from server.config_rehearsal import Rehearsal, Simulator
 from server.config_table import Open, Table
 from server.config_values import (
     Address,
@@ -19,7 +21,6 @@ from server.config_values import (
     GeneratorName,
     Names,
     OptimizerName,
-    Share,
     WindowFromMs,
 )
 from server.scoring import check_keys
@@ -166,17 +167,12 @@ class Acquisition(Table):
     """Data older than this mean that the recording stands still, and the session waits."""
 
 
-class Simulator(Open):
-    """The neurons of a dry run. Any keys: they are given to the simulator as they stand."""
-
-
-class Rehearsal(Table):
-    """How the headless display misbehaves in a dry run."""
-
-    break_rate: Share = 0
-    """Share of trials in which fixation breaks."""
-    drop_rate: Share = 0
-    """Share of images that lose a frame."""
+def _a_day(day: str) -> str:
+    try:
+        date.fromisoformat(day or "2000-01-01")
+    except ValueError:
+        raise ValueError(f'must be a day such as "2018-05-31", got {day!r}') from None
+    return day
 
 
 class Lab(Table):
@@ -186,6 +182,14 @@ class Lab(Table):
     """The laboratory."""
     institution: str = ""
     """The institution."""
+    protocol: str = ""
+    """The animal protocol under which it was done."""
+    area: str = ""
+    """Where the electrodes are, such as "IT, left hemisphere"."""
+    electrodes: str = ""
+    """What they are, such as "Utah array, 96 channels"."""
+    amplifier: str = ""
+    """What records them."""
 
 
 class Subject(Table):
@@ -197,8 +201,12 @@ class Subject(Table):
     """`M`, `F`, `U` (unknown) or `O` (other)."""
     age: Age = ""
     """As an ISO 8601 duration: `P8Y` is eight years, `P9Y/P10Y` between nine and ten."""
+    date_of_birth: Annotated[str, AfterValidator(_a_day)] = ""
+    """In its place or beside it, such as "2018-05-31"."""
     weight_kg: float | None = Field(None, gt=0)
     """On the day of the session."""
+    description: str = ""
+    """Anything else about the subject."""
 
 
 def _told_apart(evolutions: tuple[Evolution, ...]) -> tuple[Evolution, ...]:

@@ -25,6 +25,7 @@ from server.actions import (
     Cleared,
     Dismiss,
     Event,
+    Failed,
     GraceOver,
     Record,
     Render,
@@ -39,7 +40,7 @@ from server.exchange import ProtocolError
 from server.router import Router
 from server.session import Session
 from server.session_file import SessionFile
-from server.worker import Worker, WorkerError
+from server.worker import Worker
 
 TICK_S = 0.1
 """How often peers' silence is looked at when nothing else happens."""
@@ -50,8 +51,15 @@ RETRY_S = 0.5
 log = logging.getLogger(__name__)
 
 
+class WorkFailed(RuntimeError):
+    """A generator, optimizer or scorer failed; what had been recorded is safe."""
+
+
 class Engine:
     """Runs one session to its end.
+
+    An optimizer, generator or scorer that fails holds its generation until an operator has it tried again, or, where
+    nobody is there to do so (`hold` false), ends the run with a WorkFailed.
 
     `watch` is told every row, after it is on disk; `check` is called each time round and may raise to end the loop.
     """
@@ -65,16 +73,18 @@ class Engine:
         stale_after_s: float = 1.0,
         watch: Callable[[Row], None] = lambda row: None,
         check: Callable[[], None] = lambda: None,
+        hold: bool = True,
     ) -> None:
         self.session = session
         self.router = router
         self.file = file
         self._watch = watch
         self._check = check
+        self._hold = hold
         self._vitals_s = -inf
         self._stale_after_s = stale_after_s
         self._asked: queue.SimpleQueue[Control] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[Advanced | Rendered | WorkerError] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Advanced | Rendered | Failed] = queue.SimpleQueue()
         self._bell = _Bell()
         self._ending_since_s: float | None = None
         self._began_s = time.monotonic()
@@ -88,7 +98,7 @@ class Engine:
         self._bell.ring()
 
     def run(self) -> None:
-        """Run the session until it has ended; raise WorkerError if an optimizer, generator or scorer fails."""
+        """Run the session until it has ended; raise WorkFailed if the work failed and is not held."""
         try:
             self.begin()
             while self.session.state is not State.ENDED:
@@ -119,7 +129,8 @@ class Engine:
     def _wait(self) -> Iterator[tuple[Role | None, Event]]:
         """Yield what has happened, after waiting for it at most one tick."""
         poller = zmq.Poller()
-        poller.register(self.router.socket, zmq.POLLIN)
+        for each in self.router.sockets:
+            poller.register(each, zmq.POLLIN)
         poller.register(self._bell.socket, zmq.POLLIN)
         poller.poll(round(TICK_S * 1000))
         self._bell.hush()
@@ -192,14 +203,14 @@ class Engine:
         vitals = Vitals(standing.state.value, standing.why, router.report(), commit_s, n_waiting, router.n_dropped)
         router.send(Role.OPERATOR, vitals)
 
-    def _announce(self, result: Advanced | Rendered | WorkerError) -> None:
+    def _announce(self, result: Advanced | Rendered | Failed) -> None:
         self._results.put(result)
         self._bell.ring()
 
-    def _result(self) -> Advanced | Rendered:
+    def _result(self) -> Advanced | Rendered | Failed:
         result = self._results.get()
-        if isinstance(result, WorkerError):
-            raise result
+        if isinstance(result, Failed) and not self._hold:
+            raise WorkFailed(f"{result.error}; what was measured is in {self.file.path}")
         minutes = (time.monotonic() - self._began_s) / 60
         return replace(result, minutes=minutes) if isinstance(result, Advanced) else result
 

@@ -55,6 +55,17 @@ def recorded_channels(connection: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(json.loads(row[0])) if row else ()
 
 
+def changed_channels(connection: sqlite3.Connection, evolution: int) -> dict[int, tuple[str, ...]]:
+    """Return the channels that an operator had scored from a generation on, by that generation."""
+    query = (
+        "SELECT h.generation, c.arguments FROM changes h JOIN controls c USING (control_id)"
+        " WHERE h.refused = '' AND h.evolution = ? ORDER BY h.rowid"
+    )
+    rows = connection.execute(query, (evolution,)).fetchall()
+    named = {generation: tuple(json.loads(arguments).get("channels", ())) for generation, arguments in rows}
+    return {generation: channels for generation, channels in named.items() if channels}
+
+
 def scored_generations(connection: sqlite3.Connection, evolution: int) -> Iterator[tuple[int, dict[int, float]]]:
     """Yield (generation, {stimulus id: score}) of each generation that was scored; NaN = not measured."""
     which = "SELECT generation FROM generations WHERE evolution = ? AND scored_at IS NOT NULL ORDER BY generation"

@@ -4,10 +4,15 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from typing import IO, Any
 
 from server.config import Config
+from server.wired_rehearsal import wired_commands
 
+ANIMAL = "simulator.behaviour:Animal"
+"""The subject's eyes."""
 PATIENCE_S = 10
 """A peer of a dry run whose server is gone for so long goes too."""
 
@@ -19,12 +24,15 @@ class RehearsalError(RuntimeError):
 class Peers:
     """The display and the simulator of a dry run, as processes of their own; one that is killed is started again."""
 
-    def __init__(self, config: Config, address: str, fast: bool, display: str = "headless") -> None:
+    def __init__(self, config: Config, address: str, fast: bool, display: str = "headless", system: str = "") -> None:
         seed = config.session.seed
-        self._commands = {
-            "stimulus client": _display(config, address, fast, seed, display),
-            "simulator": _simulator(config, address, seed),
+        self._commands: dict[str, Callable[[int], list[str]]] = {
+            "stimulus client": partial(_display, config, address, fast, seed, display),
+            "simulator": partial(_simulator, config, address, seed),
         }
+        if system:
+            self._commands = wired_commands(config, address, fast, system, self._commands)
+        self._lives = dict.fromkeys(self._commands, 0)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._words: dict[str, IO[bytes]] = {}
 
@@ -51,6 +59,7 @@ class Peers:
         for name, process in self._processes.items():
             status = process.poll()
             if status is not None and status < 0:
+                self._lives[name] += 1
                 self._start(name)
             elif status:
                 self._words[name].seek(0)
@@ -60,7 +69,7 @@ class Peers:
     def _start(self, name: str) -> None:
         # A session of their own: a Ctrl-C meant for the server must not end them in the middle of a generation.
         self._processes[name] = subprocess.Popen(
-            [sys.executable, "-m", *self._commands[name]],
+            [sys.executable, "-m", *self._commands[name](self._lives[name])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._words[name],
@@ -69,19 +78,21 @@ class Peers:
         )
 
 
-def _display(config: Config, address: str, fast: bool, seed: int, display: str) -> list[str]:
-    odds = {"--break-rate": config.rehearsal.break_rate, "--seed": seed}
-    if display == "headless":
-        odds["--drop-rate"] = config.rehearsal.drop_rate
-    options = [word for name, value in odds.items() for word in (name, str(value))]
+def _display(config: Config, address: str, fast: bool, seed: int, display: str, lives: int) -> list[str]:
+    rehearsal, faults = config.rehearsal, [f.text for f in config.simulator.faults if f.trial]
+    habits = rehearsal.model_dump(exclude={"drop_rate"}) | {"faults": "; ".join(faults), "lives": lives, "seed": seed}
     # The rig's tracker, marker port and valve are not for a rehearsal, whatever the configuration says.
-    options += ["--gaze", "none", "--markers", "none", "--reward", "none"]
+    gaze = ",".join([ANIMAL, *(f"{name}={value}" for name, value in habits.items())])
+    options = ["--gaze", gaze, "--markers", "none", "--reward", "none", "--seed", str(seed)]
+    if display == "headless":
+        options += ["--drop-rate", str(rehearsal.drop_rate)]
     command = ["stimulus_client.client", address, "--display", display, "--windowed", "--patience", str(PATIENCE_S)]
     return [*command, *options, "--fast"] if fast else [*command, *options]
 
 
-def _simulator(config: Config, address: str, seed: int) -> list[str]:
-    options = {"seed": seed, **config.simulator.model_dump()}
+def _simulator(config: Config, address: str, seed: int, lives: int) -> list[str]:
+    faults = [fault.text for fault in config.simulator.faults if fault.generation]
+    options = {"seed": seed, **config.simulator.parameters, "faults": "; ".join(faults), "lives": lives}
     pairs = [word for key, value in options.items() for word in ("-o", f"{key}={_text(value)}")]
     return ["adapters.serve", "simulator", address, "--patience", str(PATIENCE_S), *pairs]
 

@@ -5,7 +5,7 @@ these presentations, and the formula and windows in the configuration, which the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -17,8 +17,15 @@ from protocol.arrays import Ids, Scores
 from protocol.ids import stimulus_key
 from server.build import build_scorer
 from server.config import Config, parse_config
-from server.recounting import Windows, check_spike_times, recorded_channels, recount, scored_generations
-from server.scoring import ScorerError
+from server.recounting import (
+    Windows,
+    changed_channels,
+    check_spike_times,
+    recorded_channels,
+    recount,
+    scored_generations,
+)
+from server.scoring import Scorer, ScorerError
 from server.session_file import SessionFileError, open_database
 
 
@@ -82,7 +89,7 @@ def rescore(path: Path, wishes: Wishes) -> list[Rescored]:
         _check(wishes, config, channels, path)
         check_spike_times(connection, wishes.windows)
         numbers = [wishes.evolution] if wishes.evolution else range(1, len(config.evolutions) + 1)
-        return [each for number in numbers for each in _rescore(connection, config, channels, number, wishes.windows)]
+        return [each for number in numbers for each in _rescore(connection, config, channels, number, wishes)]
     except ScorerError as error:
         raise SessionFileError(f"{path}: {error}") from error
     finally:
@@ -120,18 +127,28 @@ def overall(found: Sequence[Rescored]) -> float:
 
 
 def _rescore(
-    connection: Connection, config: Config, channels: tuple[str, ...], number: int, windows: Windows
+    connection: Connection, config: Config, channels: tuple[str, ...], number: int, wishes: Wishes
 ) -> Iterator[Rescored]:
     table = config.evolutions[number - 1]
     scorer = build_scorer(config, table)
+    changed = {} if wishes.channels else changed_channels(connection, number)
     for generation, live in scored_generations(connection, number):
-        measurements = recount(connection, channels, number, generation, windows)
+        scorer = _with_channels(scorer, changed.get(generation, ()))
+        measurements = recount(connection, channels, number, generation, wishes.windows)
         ids = np.array(list(live), np.int64)
         again = np.full(len(ids), np.nan)
         evolved = np.array([stimulus_key(stimulus).evolution > 0 for stimulus in live], np.bool_)
         for part in (evolved, ~evolved):  # asked for apart, as Evolution.absorb asks
             again[part] = scorer.score(measurements, ids[part])
         yield Rescored(number, table.name, generation, ids, np.array(list(live.values()), np.float64), again)
+
+
+def _with_channels(scorer: Scorer, channels: tuple[str, ...]) -> Scorer:
+    """Return the scorer as `Evolution.change` leaves it when an operator has other channels scored."""
+    if not channels or not is_dataclass(scorer) or isinstance(scorer, type):
+        return scorer
+    changed: Scorer = replace(scorer, channels=channels, weights=())
+    return changed
 
 
 def _as_wished(config: Config, wishes: Wishes) -> Config:

@@ -68,6 +68,7 @@ def _restore_advice(session: Session, evolution: Evolution, cursor: sqlite3.Curs
         ids = [part[:, 1].astype(np.int64) for part in (evolved, references)]
         outcome = Outcome(evolution.number, int(generation), ids[0], evolved[:, 2], ids[1], references[:, 2])
         session.stopping.remember(outcome)
+        session.signs.remember(outcome)
 
 
 def _restore_changes(session: Session, evolutions: list[Evolution], cursor: sqlite3.Cursor) -> None:

@@ -36,6 +36,7 @@ CREATE TABLE stimuli (
     rms_contrast REAL,  -- standard deviation of the grey value / 255
     png BLOB  -- NULL = proposed and not yet rendered
 ) STRICT;
+CREATE INDEX stimuli_by_generation ON stimuli (evolution, generation, code_norm, rms_contrast);
 CREATE TABLE trials (
     trial INTEGER PRIMARY KEY,
     sent_at REAL NOT NULL,
@@ -80,12 +81,23 @@ CREATE TABLE responses (
     spike_times_s BLOB NOT NULL,
     spike_channels BLOB NOT NULL
 ) STRICT;
+CREATE TABLE clocks (  -- how well the display's and the recording's clocks were matched, where they are two
+    presentation_id INTEGER PRIMARY KEY REFERENCES responses,
+    residual_s REAL,  -- median absolute deviation of onset edges from where the clocks put them
+    age_s REAL NOT NULL  -- since an onset was found last
+) STRICT;
 CREATE TABLE scores (
     evolution INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     stimulus_id INTEGER NOT NULL REFERENCES stimuli,
     score REAL,  -- NULL = not measured
     PRIMARY KEY (evolution, generation, stimulus_id)
+) STRICT;
+CREATE TABLE seals (  -- of each scored generation: SHA-256 over what its scores rest on and the seal before
+    evolution INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    seal TEXT NOT NULL,
+    PRIMARY KEY (evolution, generation)
 ) STRICT;
 CREATE TABLE peers (
     joined_at REAL NOT NULL,
@@ -116,5 +128,14 @@ CREATE TABLE troubles (
     what TEXT NOT NULL,
     remedy TEXT NOT NULL,
     cleared_at REAL
+) STRICT;
+CREATE TABLE alarms (  -- what was wrong without stopping the session
+    began_at REAL NOT NULL,
+    source TEXT NOT NULL,  -- "acquisition", "display" or "evolution N"
+    key TEXT NOT NULL,
+    what TEXT NOT NULL,
+    consequence TEXT NOT NULL,
+    remedy TEXT NOT NULL,
+    cleared_at REAL  -- NULL = open, or the session ended with it
 ) STRICT;
 CREATE TABLE late_reports (at REAL NOT NULL, trial INTEGER NOT NULL, outcome TEXT NOT NULL, onsets_s BLOB NOT NULL) STRICT;

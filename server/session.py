@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from protocol.messages import (
     Acknowledge,
+    Condition,
     Control,
     Farewell,
     Hello,
@@ -34,6 +35,7 @@ from server.actions import (
     Cleared,
     Dismiss,
     Event,
+    Failed,
     GraceOver,
     Joined,
     Record,
@@ -44,14 +46,19 @@ from server.actions import (
     StateChanged,
     Trouble,
 )
+from server.alarms import Alarms, read_condition
 from server.changes import Changed, read_change
 from server.evolution import Outcome, References
 from server.exchange import Exchange, ProtocolError
 from server.runs import Plan, Run, Runs
+from server.score_signs import ScoreSigns
 from server.standing import Standing
 from server.stopping import ADVISER, Rules, Stopping
 from server.traffic import Traffic
 from server.welcome import Settings, refusal
+
+WORK = "work"
+"""The source of trouble that a failed job of the worker is."""
 
 
 class Session:
@@ -73,11 +80,16 @@ class Session:
         self.exchange = Exchange(self.runs, self.traffic)
         self.standing = Standing()
         self.stopping = stopping or Stopping(Rules(plateau=False), {plan.number: plan.name for plan in plans})
+        self.alarms = Alarms()
+        self.signs = ScoreSigns({plan.number: plan.name for plan in plans})
         self.channels: tuple[str, ...] = ()
         """Of the acquisition side, in the order of the counts; empty until one has joined."""
         self.display_instance = ""
         """The display that the trials went to which are out."""
+        self.acquisition_instance = ""
         self.control_ids: set[str] = set()
+        self.held: list[Advance | Render] = []
+        """What the worker could not do, until somebody has it tried again."""
         self._wants_images = False
 
     @property
@@ -107,6 +119,8 @@ class Session:
                 return self.exchange.reported(event, repair)
             case Responses() if sender is Role.ACQUISITION:
                 return self.exchange.responded(event, len(self.channels))
+            case Condition() if sender in (Role.DISPLAY, Role.ACQUISITION):
+                return self.alarms.stand(sender.value, read_condition(sender.value, event))
             case Control() if sender is Role.OPERATOR:
                 return self._controlled(event)
             case Farewell() if sender is not None:
@@ -115,6 +129,8 @@ class Session:
                 return self._advanced(event)
             case Rendered():
                 return self._rendered(event)
+            case Failed():
+                return self._hold(event)
             case Trouble():
                 return self._suspend(event)
             case Cleared():
@@ -151,10 +167,12 @@ class Session:
         return actions + [Send(Role.DISPLAY, trial) for n, trial in self.traffic.out.items() if n not in held]
 
     def _catch_up_acquisition(self, hello: Hello) -> list[Action]:
+        over = [] if hello.instance == self.acquisition_instance else self.alarms.stand(Role.ACQUISITION.value, [])
         self.channels, self._wants_images = hello.channels, hello.wants_images
+        self.acquisition_instance = hello.instance
         images = self._batches() if hello.wants_images else []
         unanswered = self.traffic.unanswered()
-        return [*(Send(Role.ACQUISITION, b) for b in images), *(Send(Role.ACQUISITION, o) for o in unanswered)]
+        return [*over, *(Send(Role.ACQUISITION, b) for b in images), *(Send(Role.ACQUISITION, o) for o in unanswered)]
 
     def _left(self, farewell: Farewell, sender: Role) -> list[Action]:
         if sender is Role.OPERATOR:
@@ -180,6 +198,10 @@ class Session:
         actions: list[Action] = [Record(control), acknowledge]
         if control.action in ("pause", "pause_now", "end"):
             actions.append(Send(Role.DISPLAY, Recall(now=control.action != "pause")))
+        if control.action in ("resume", "stop"):
+            actions += self._try_again()
+        if control.action == "drill":
+            actions += [Send(role, control) for role in (Role.DISPLAY, Role.ACQUISITION)]
         return actions + (self._change(control) if control.action == "change" else [])
 
     def _change(self, control: Control) -> list[Action]:
@@ -205,6 +227,8 @@ class Session:
     def _advanced(self, event: Advanced) -> list[Action]:
         run = self.runs[event.evolution]
         advised = self._advise(event.outcome, event.minutes) if event.outcome is not None else []
+        if event.outcome is not None:
+            advised += self.alarms.stand(f"evolution {event.evolution}", self.signs.absorb(event.outcome))
         for changed in event.changed:
             run.plan = replace(run.plan, channels=changed.channels or run.plan.channels)
         run.finished = event.proposal is None or self.standing.stopping
@@ -220,6 +244,22 @@ class Session:
         if not advice.news:
             return []
         return [Record(advice.note), *(Send(role, Notice("info", advice.text)) for role in Role)]
+
+    def _hold(self, failed: Failed) -> list[Action]:
+        """Hold a generation that the worker could not finish; all that was measured of it is kept."""
+        self.held.append(failed.job)
+        do = "press Resume to try again; or end the server, mend the cause, and go on with xdream resume"
+        return self._suspend(Trouble(WORK, f"the server's work failed: {failed.error}", do))
+
+    def _try_again(self) -> list[Action]:
+        """Have the worker do again what it could not do."""
+        held, self.held = self.held, []
+        over: list[Action] = [Record(Cleared(WORK))] if self.standing.clear(WORK) else []
+        return over + [self._rest_of(job) for job in held]
+
+    def _rest_of(self, job: Advance | Render) -> Action:
+        run = self.runs[job.evolution if isinstance(job, Advance) else job.proposal.evolution]
+        return job if isinstance(job, Advance) else replace(job, done=run.rendered)
 
     def _rendered(self, event: Rendered) -> list[Action]:
         run = self.runs[event.evolution]
@@ -248,6 +288,7 @@ class Session:
         if run.proposal is None or run.ledger is None or not run.ledger.settled:
             return []
         measurements = run.ledger.measurements(self.channels)
+        self.signs.measured(run.plan.number, measurements, run.plan.channels)
         following = None if self.standing.stopping else run.next_generation
         changes = () if following is None else run.take_changes()
         run.ledger, run.batches = None, []

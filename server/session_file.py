@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,25 @@ from numpy.typing import NDArray
 from protocol.arrays import Ids, Images
 from protocol.ids import presentation_key, stimulus_key
 from protocol.messages import Control, Responses, Trial, TrialReport
-from server.actions import Advanced, Cleared, Joined, Late, Rendered, Row, StateChanged, Trouble, Voided
+from server.actions import (
+    Advanced,
+    Alarm,
+    AlarmOver,
+    Cleared,
+    Joined,
+    Late,
+    Rendered,
+    Row,
+    StateChanged,
+    Trouble,
+    Voided,
+)
 from server.changes import Changed
 from server.evolution import Outcome, Proposal, References
 from server.pictures import from_png
+from server.seals import seal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 
@@ -148,6 +162,13 @@ class SessionFile:
             case Cleared():
                 open_ones = "UPDATE troubles SET cleared_at = ? WHERE source = ? AND cleared_at IS NULL"
                 self.connection.execute(open_ones, (self._clock(), row.source))
+            case Alarm():
+                self._add_alarm(row)
+            case AlarmOver():
+                open_ones = (
+                    "UPDATE alarms SET cleared_at = ? WHERE source = ? AND ? IN (key, '') AND cleared_at IS NULL"
+                )
+                self.connection.execute(open_ones, (self._clock(), row.source, row.key))
 
     def add_evolution(self, evolution: int, name: str, facts: dict[str, Any]) -> None:
         """Add an evolution and what it is made of."""
@@ -167,6 +188,14 @@ class SessionFile:
         for stimulus, image, png in zip(stimulus_ids.tolist(), images, pngs, strict=True):
             rows.append((fingerprint(image), rms_contrast(image), png, stimulus))
         self._all("UPDATE stimuli SET sha256 = ?, rms_contrast = ?, png = ? WHERE stimulus_id = ?", rows)
+
+    def _add_alarm(self, alarm: Alarm) -> None:
+        """Begin an alarm; one that is open already goes on, in these words."""
+        words = (alarm.what, alarm.consequence, alarm.do)
+        open_one = "source = ? AND key = ? AND cleared_at IS NULL"
+        again = f"UPDATE alarms SET what = ?, consequence = ?, remedy = ? WHERE {open_one}"
+        if not self.connection.execute(again, (*words, alarm.source, alarm.key)).rowcount:
+            self._insert("alarms", self._clock(), alarm.source, alarm.key, *words, None)
 
     def _add_changed(self, row: Changed) -> None:
         self._insert("changes", row.control_id, row.evolution, row.generation, self._clock(), row.refused)
@@ -191,6 +220,7 @@ class SessionFile:
         scores = [*outcome.scores.tolist(), *outcome.reference_scores.tolist()]
         rows = [(*which, stimulus, score) for stimulus, score in zip(ids, scores, strict=True)]
         self._all("INSERT INTO scores VALUES (?, ?, ?, ?)", rows)  # SQLite keeps NaN as NULL
+        self._insert("seals", *which, seal(self.connection, *which))
 
     def _add_proposal(self, proposal: Proposal) -> None:
         which = (proposal.evolution, proposal.generation)
@@ -247,6 +277,9 @@ class SessionFile:
                 wire(responses.spike_times_s[mine], "<f4"),
                 wire(responses.spike_channels[mine], "<i4"),
             )
+        if not isnan(responses.clock_age_s):
+            facts = (responses.clock_residual_s, responses.clock_age_s)
+            self._all("INSERT INTO clocks VALUES (?, ?, ?)", [(p, *facts) for p in responses.presentation_ids.tolist()])
 
     def _insert(self, table: str, *values: Any) -> None:
         self.connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)

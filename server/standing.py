@@ -70,7 +70,7 @@ class Standing:
                 self.paused, self.stopping, self.wish = False, True, f"stopping after this generation, {by}"
             case "end":
                 self.ending, self.wish = True, f"ended {by}"
-            case "note" | "mark" | "change":
+            case "note" | "mark" | "change" | "drill":
                 pass
             case _:
                 raise ValueError(f"no control action {action!r}")

@@ -82,7 +82,9 @@ class Traffic:
         return responses if len(rows) == len(responses.presentation_ids) else _rows_of_responses(responses, rows)
 
     def _open_rows(self, presentation_ids: Ids) -> Ids:
-        return np.flatnonzero([p in self._awaited for p in presentation_ids.tolist()]).astype(np.int64)
+        """Return the rows that are still to be answered; of one that is named twice, the first."""
+        first = {p: row for row, p in reversed(list(enumerate(presentation_ids.tolist())))}
+        return np.array(sorted(row for p, row in first.items() if p in self._awaited), np.int64)
 
 
 def _rows_of_onsets(onsets: Onsets, rows: Ids) -> Onsets:
@@ -104,4 +106,6 @@ def _rows_of_responses(responses: Responses, rows: Ids) -> Responses:
         new_row[responses.spike_rows[spikes]],
         responses.spike_channels[spikes],
         responses.reason,
+        responses.clock_residual_s,
+        responses.clock_age_s,
     )

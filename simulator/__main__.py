@@ -1,6 +1,7 @@
-"""`python -m simulator [NETWORK]` lists the layers of a network that units can be recorded from."""
+"""`python -m simulator [NETWORK]` lists layers; `python -m simulator truth FILE` says how close a search came."""
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -21,5 +22,25 @@ def main(network: str) -> None:
     Console().print(table)
 
 
+def truth(session: str) -> None:
+    """Print how close the pictures of a session came to those that its neurons like best."""
+    from server.session_file import SessionFileError
+    from simulator.close_up import NothingKnown, close_up
+
+    try:
+        found = close_up(Path(session))
+    except (NothingKnown, SessionFileError, SourceError) as wrong:
+        sys.exit(f"xdream: {session}: {wrong}")
+    table = Table("evolution", "neuron", "picture", "activation", "cosine", "correlation")
+    for each in found:
+        shares = (f"{100 * each.close.activation:.0f} %", f"{each.close.cosine:.2f}", f"{each.close.correlation:.2f}")
+        table.add_row(each.evolution, each.neuron, each.picture, *shares)
+    Console().print(table)
+    Console().print("activation: of the best picture there is; cosine, correlation: with it, where the neuron looks")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "embedded")
+    if sys.argv[1:2] == ["truth"] and len(sys.argv) == 3:
+        truth(sys.argv[2])
+    else:
+        main(sys.argv[1] if len(sys.argv) > 1 else "embedded")

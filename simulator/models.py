@@ -1,6 +1,8 @@
 """Networks to record from: found by name or import path, given weights, and asked for their layers."""
 
+import importlib.util
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,19 @@ NETWORKS = {"embedded": "simulator.networks.convnet:embedded_convnet"}
 USUAL_SIZES_PX = (64, 224, 128, 96, 32, 227, 256, 299)
 """Image sizes to try on a network that nobody has described; most take any."""
 
+PYTHON_FILE = re.compile(r"\.py:\w+$")
+
 Layers = list[tuple[str, tuple[int, ...], int]]
 """Name, output shape without the images' axis, and number of units."""
 
 
 def create_network(name: str, weights: str = "") -> nn.Module:
-    """Return the network of that name, or of that `package.module:callable`, with weights from a file if named."""
+    """Return the network of that name, of that `package.module:callable` or `path/to/file.py:callable`.
+
+    Its weights come from a file, if one is named.
+    """
     try:
-        made = find("network", name, NETWORKS)
+        made = _in_file(name) if PYTHON_FILE.search(name) else find("network", name, NETWORKS)
         network = made if isinstance(made, nn.Module) else made()
     except PluginError as wrong:
         raise SourceError(str(wrong)) from wrong
@@ -50,14 +57,18 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise SourceError(f"{path} does not fit the network: it lacks {lacks}; the network has no place for {more}.")
 
 
-def list_layers(network: nn.Module) -> Layers:
-    """Return the layers that units can be recorded from, in the order in which an image passes them."""
-    for size_px in USUAL_SIZES_PX:
+def list_layers(network: nn.Module, size_px: int = 0) -> Layers:
+    """Return the layers that units can be recorded from, in the order in which an image passes them.
+
+    Their shapes are those for images of this side; 0 = the first of the usual sizes that the network takes.
+    """
+    sizes_px = (size_px,) if size_px else USUAL_SIZES_PX
+    for side_px in sizes_px:
         try:
-            return _layers_at(network, size_px)
+            return _layers_at(network, side_px)
         except (RuntimeError, ValueError, AssertionError) as wrong:
             last = wrong
-    sizes = ", ".join(map(str, USUAL_SIZES_PX))
+    sizes = ", ".join(map(str, sizes_px))
     raise SourceError(f"the network takes RGB images of none of the usual sizes ({sizes} px): {last}")
 
 
@@ -67,6 +78,19 @@ def layer_shape(layers: Layers, name: str) -> tuple[int, ...]:
     if name not in shapes:
         raise SourceError(f"no layer named {name!r}.{nearest(name, shapes)} Known: {', '.join(shapes)}.")
     return shapes[name]
+
+
+def _in_file(name: str) -> Any:
+    """Return what a Python file calls by the name after the colon; whoever names it trusts it, as any plug-in."""
+    path, _, attribute = name.rpartition(":")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise SourceError(f"network {name!r}: there is no Python file {path}.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, attribute):
+        raise SourceError(f"network {name!r}: {path} has no {attribute!r}.")
+    return getattr(module, attribute)
 
 
 def _read(path: Path) -> dict[str, Any]:

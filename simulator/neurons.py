@@ -1,11 +1,9 @@
 """From activations to spike counts: scaled so that the best reference image draws a given number of spikes."""
 
-from zlib import crc32
-
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.ids import MAX_ATTEMPTS
+from simulator.streams import Streams
 
 MAX_EXPECTED = 1e9
 """More spikes than this fit in no int32, nor in any neuron."""
@@ -77,25 +75,21 @@ class Poisson:
     """
 
     def __init__(self, seed: int, units: tuple[str, ...]) -> None:
-        seeds = [np.random.SeedSequence((seed, crc32(name.encode()))) for name in units]
-        self._units = [int(each.generate_state(1, np.uint64)[0]) for each in seeds]
-        self._bits = np.random.Philox(0)
-        self._start = self._bits.state
-        self._random = np.random.Generator(self._bits)
+        self._units = units
+        self._streams = Streams(seed)
 
     def draw(self, presentation: int, *expected: NDArray[np.float64]) -> NDArray[np.int32]:
         """Return [n, n_units] counts for [n_units] values each."""
         counts = np.empty((len(expected), len(self._units)), np.int32)
         for column, unit in enumerate(self._units):
-            self._open(unit, presentation // MAX_ATTEMPTS)
+            random = self._streams.showing(unit, presentation)
             for row, means in enumerate(expected):
-                counts[row, column] = self._random.poisson(means[column])
+                counts[row, column] = random.poisson(means[column])
         return counts
 
-    def _open(self, unit: int, slot: int) -> None:
-        """Go to the beginning of the stream of a unit and slot."""
-        self._start["state"]["key"][:] = unit, slot
-        self._bits.state = self._start
+    def place(self, presentation: int, column: int, n_spikes: int) -> NDArray[np.float64]:
+        """Return where in a window a unit's spikes lie, from 0 to 1; from a stream of its own."""
+        return self._streams.showing(f"{self._units[column]}, in time", presentation).random(n_spikes)
 
 
 class Exact:
@@ -104,3 +98,7 @@ class Exact:
     def draw(self, presentation: int, *expected: NDArray[np.float64]) -> NDArray[np.int32]:
         """Return [n, n_units] counts for [n_units] values each."""
         return np.rint(np.stack(expected)).astype(np.int32)
+
+    def place(self, presentation: int, column: int, n_spikes: int) -> NDArray[np.float64]:
+        """Return places evenly spaced in a window, from 0 to 1."""
+        return (np.arange(n_spikes) + 0.5) / max(1, n_spikes)

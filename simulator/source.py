@@ -1,154 +1,164 @@
 """The simulated recording: spikes of units of a network that sees what the subject would see."""
 
-from collections.abc import Iterable
-from typing import Any
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.source import SourceError
 from protocol.ids import stimulus_key
 from protocol.messages import Onsets, Responses, StimulusBatch
-from simulator.models import create_network
-from simulator.neurons import Exact, Gain, Poisson, random_colours
-from simulator.units import LayerUnits, parse_units
+from simulator.arrays import Listens
+from simulator.firing import Recorded, Windows
+from simulator.looking import Looker
+from simulator.neurons import Gain, random_colours
+from simulator.options import Options
+from simulator.trains import Trains
 
-NOISES = ("poisson", "none")
-ZEROS = ("0", "worst_reference")
 N_RANDOM_IMAGES = 64
+UNKNOWN = "whose image was never seen, or whose activation is no number"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What came of a batch."""
+
+    stimulus_ids: list[int]
+    activations: NDArray[np.float64]
+    """[n_images, n_units]"""
 
 
 class SimulatedUnits:
-    """Units of one layer as if recorded: rectified activation, scaled to spikes, plus a baseline, counted with noise.
+    """Units as if recorded: what an image does to a unit becomes a rate, and the rate spikes (docs/simulator.md).
 
-    `zero_at` is the activation that is worth no spikes: "0", or for logits rather "worst_reference".
-
-    Activations are taken when images are seen, all of a batch in one pass, so an answer takes no time. With
-    noise "none" a count is the expected one, rounded: let `spikes_at_best_reference` be large then.
+    Activations are taken when images are seen, all of a batch in one pass, in a thread of its own. An answer waits for
+    the images that were seen before it was asked for, and for nothing else.
     """
 
     name = "simulator"
     wants_images = True
+    __signature__: ClassVar[inspect.Signature] = inspect.signature(Options)
 
-    def __init__(
-        self,
-        network: str = "embedded",
-        weights: str = "",
-        layer: str = "output",
-        units: str = "0",
-        spikes_at_best_reference: str = "20",
-        zero_at: str = "0",
-        noise: str = "poisson",
-        baseline_hz: str = "0",
-        seed: str = "0",
-    ) -> None:
-        self._units = LayerUnits(create_network(network, weights), layer, parse_units(units))
-        self.channels = self._units.names
-        self._spikes = _number("spikes_at_best_reference", spikes_at_best_reference)
-        self._baseline_hz = _number("baseline_hz", baseline_hz)
-        if zero_at not in ZEROS:
-            raise SourceError(f"zero_at must be {' or '.join(ZEROS)}, got {zero_at!r}.")
-        self._zero_at_worst_reference = zero_at == "worst_reference"
-        if noise not in NOISES:
-            raise SourceError(f"no noise named {noise!r}. Known: {', '.join(NOISES)}.")
-        self._noise = Exact() if noise == "none" else Poisson(_whole("seed", seed), self.channels)
+    def __init__(self, **options: str) -> None:
+        self._options = Options(**options)
+        self._array = self._options.array()
+        self.channels = self._array.names
+        self._options.firing(self.channels, Windows())
+        self._faults = self._options.trouble()
+        self._looker = Looker()
         self.begin({})
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Forget all images and answers, and take the windows' lengths."""
-        self._window_s = _length_s(settings.get("response_window_s", (0.05, 0.2)))
-        self._baseline_window_s = _length_s(settings.get("baseline_window_s", (0.0, 0.05)))
-        self._gain = Gain(self._spikes, len(self.channels), self._zero_at_worst_reference)
+        """Forget all images and answers, and take the windows."""
+        self._looker.forget()
+        self._gain = self._options.gain(self._array.mixture.shape[1])
+        self._windows = Windows.of(settings)
+        self._firing = self._options.firing(self.channels, self._windows)
         self._activations: dict[int, NDArray[np.float64]] = {}
-        self._size_px = (0, 0)
-        self._answers: list[Responses] = []
+        self._coming: set[int] = set()
+        self._asked: list[tuple[int, Onsets]] = []
 
     def see(self, batch: StimulusBatch) -> None:
-        """Take the units' activations by images that were not seen yet."""
-        ids = batch.stimulus_ids.tolist()
-        new = [row for row, stimulus_id in enumerate(ids) if stimulus_id not in self._activations]
-        if not new:
-            return
-        self._size_px = batch.images.shape[1:3]
-        activations = self._units.activations(batch.images[new])
-        self._activations.update((ids[row], each) for row, each in zip(new, activations, strict=True))
-        references = [stimulus_key(ids[row]).evolution == 0 for row in new]
-        self._gain.learn_references(activations[references])
+        """Begin to look at images that were not seen yet."""
+        known = [stimulus in self._activations or stimulus in self._coming for stimulus in batch.stimulus_ids.tolist()]
+        new = ~np.array(known, np.bool_)
+        if new.any():
+            self._coming.update(batch.stimulus_ids[new].tolist())
+            unseen = StimulusBatch(batch.stimulus_ids[new], batch.images[new])
+            self._looker.begin(partial(_look, self._array.units, self._gain, unseen))
 
     def forget(self, stimulus_ids: Iterable[int]) -> None:
         """Drop activations; the best reference image stays known."""
         for stimulus_id in stimulus_ids:
             self._activations.pop(stimulus_id, None)
+            self._coming.discard(stimulus_id)
 
     def request(self, onsets: Onsets) -> None:
-        """Answer at once, for the next `poll`."""
-        unknown = np.full(len(self.channels), np.nan)
-        seen = [self._activations.get(stimulus_id, unknown) for stimulus_id in onsets.stimulus_ids.tolist()]
-        if seen:
-            self._answers.append(self._answer(onsets, np.stack(seen)))
+        """Take note of what is asked, for the next `poll` that can answer it."""
+        if len(onsets.presentation_ids):
+            self._faults.reach(onsets.presentation_ids.tolist())
+            self._asked.append((self._looker.n_begun, onsets))
 
     def poll(self) -> list[Responses]:
-        """Return the answers since the last call."""
-        answers, self._answers = self._answers, []
-        return answers
+        """Return the answers to what was asked and seen; none while a stall lasts."""
+        for seen in self._looker.done():
+            self._take(seen)
+        if self._faults.data_age_s:
+            return []
+        ready = [onsets for n_seen, onsets in self._asked if n_seen <= self._looker.n_done]
+        self._asked = self._asked[len(ready) :]
+        return [self._answer(onsets) for onsets in ready]
+
+    def drill(self, arguments: Mapping[str, Any]) -> None:
+        """Let something go wrong now: `what` of docs/simulator.md's faults, `seconds`, ..."""
+        self._faults.drill(arguments)
 
     def data_age_s(self) -> float:
-        """Return 0: a simulated recording never falls behind."""
-        return 0.0
+        """Return 0, unless the recording is made to stand still."""
+        return self._faults.data_age_s
 
     def close(self) -> None:
-        """Do nothing: there is no recording system."""
+        """End the thread: there is no recording system."""
+        self._looker.close()
 
-    def _answer(self, onsets: Onsets, activations: NDArray[np.float64]) -> Responses:
+    def _take(self, seen: _Seen) -> None:
+        for stimulus, activation in zip(seen.stimulus_ids, seen.activations, strict=True):
+            if stimulus in self._coming:
+                self._coming.discard(stimulus)
+                self._activations[stimulus] = activation
+
+    def _answer(self, onsets: Onsets) -> Responses:
+        presentations, stimuli = onsets.presentation_ids.tolist(), onsets.stimulus_ids.tolist()
+        unknown = np.full(self._array.mixture.shape[1], np.nan)
+        activations = np.stack([self._activations.get(stimulus, unknown) for stimulus in stimuli])
         known: NDArray[np.bool_] = np.isfinite(activations.sum(axis=1))
-        measured = known & np.isfinite(onsets.onsets_s)
-        expected = self._expected(np.where(known[:, None], activations, 0.0))
-        baseline = np.full(len(self.channels), self._baseline_hz * self._baseline_window_s)
-        spike_counts = np.zeros(activations.shape, np.int32)
-        baseline_counts = np.zeros(activations.shape, np.int32)
-        for row in np.flatnonzero(measured):
-            presentation = int(onsets.presentation_ids[row])
-            spike_counts[row], baseline_counts[row] = self._noise.draw(presentation, expected[row], baseline)
+        lost = [self._faults.why_lost(presentation) for presentation in presentations]
+        measured = known & np.isfinite(onsets.onsets_s) & np.array([not why for why in lost], np.bool_)
+        rows = np.flatnonzero(measured)
+        recorded = self._recorded(activations[rows], [(presentations[row], stimuli[row]) for row in rows])
+        counts = np.zeros((2, len(measured), len(self.channels)), np.int32)
+        counts[0, rows], counts[1, rows] = recorded.spike_counts, recorded.baseline_counts
+        trains = recorded.trains
         return Responses(
             onsets.presentation_ids,
             measured,
-            spike_counts,
-            baseline_counts,
+            counts[0],
+            counts[1],
             "simulated",
-            reason=_why_not(known, onsets.onsets_s),
+            trains.times_s,
+            rows[trains.rows].astype(np.int32),
+            trains.channels,
+            reason=_why_not(known, onsets.onsets_s, lost),
         )
 
-    def _expected(self, activations: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the spikes to expect in the response window, [n, n_units]."""
-        if self._gain.needs_random and min(self._size_px) > 0:
-            self._gain.learn_random(self._units.activations(random_colours(N_RANDOM_IMAGES, *self._size_px)))
-        return self._gain.expected(activations) + self._baseline_hz * self._window_s
+    def _recorded(self, activations: NDArray[np.float64], shown: list[tuple[int, int]]) -> Recorded:
+        """Return what was recorded of these (presentation, stimulus)."""
+        if not shown:
+            nothing = np.zeros((0, len(self.channels)), np.int32)
+            return Recorded(nothing, nothing, Trains.none())
+        drive = self._gain.expected(activations) @ self._array.mixture.T
+        presentations = [presentation for presentation, _ in shown]
+        recorded = self._firing.record(drive, presentations, [stimulus for _, stimulus in shown])
+        return self._faults.spoil(recorded, presentations, self._windows)
 
 
-def _why_not(known: NDArray[np.bool_], onsets_s: NDArray[np.float64]) -> str:
+def _look(units: Listens, gain: Gain, batch: StimulusBatch) -> _Seen:
+    """Return the activations, having learnt from them what they are worth."""
+    activations = units.activations(batch.images)
+    references = [stimulus_key(stimulus).evolution == 0 for stimulus in batch.stimulus_ids.tolist()]
+    gain.learn_references(activations[references])
+    if gain.needs_random:
+        gain.learn_random(units.activations(random_colours(N_RANDOM_IMAGES, *batch.images.shape[1:3])))
+    return _Seen(batch.stimulus_ids.tolist(), activations)
+
+
+def _why_not(known: NDArray[np.bool_], onsets_s: NDArray[np.float64], lost: list[str]) -> str:
     no_onset = np.count_nonzero(np.isnan(onsets_s))
     unseen = np.count_nonzero(~known)
     reasons = [f"{no_onset} without an onset"] * bool(no_onset)
-    reasons += [f"{unseen} whose image was never seen, or whose activation is no number"] * bool(unseen)
+    reasons += [f"{unseen} {UNKNOWN}"] * bool(unseen)
+    reasons += [f"{lost.count(why)} {why}" for why in dict.fromkeys(lost) if why]
     return "; ".join(reasons)
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < np.inf:
-        raise SourceError(f"{name} must be a number from 0 up, got {text!r}.")
-    return value
-
-
-def _whole(name: str, text: str) -> int:
-    if not text.isdecimal():
-        raise SourceError(f"{name} must be a whole number from 0 up, got {text!r}.")
-    return int(text)
-
-
-def _length_s(window_s: Any) -> float:
-    start_s, end_s = window_s
-    return float(end_s) - float(start_s)

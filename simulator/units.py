@@ -1,4 +1,4 @@
-"""Units of one layer of a network: how their names are written, and how strongly images drive them."""
+"""Units of a network: how their names are written, and how strongly images drive them."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from adapters.source import SourceError
 from protocol.arrays import Images
@@ -25,6 +26,34 @@ class Unit:
         return f"{self.channel}" if self.place is None else f"{self.channel}@{self.place[0]},{self.place[1]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is done to images, RGB from 0 to 1, before they pass a network."""
+
+    mean: tuple[float, ...] = ()
+    """[1 or 3] taken off; what networks trained on ImageNet want is 0.485, 0.456, 0.406."""
+    std: tuple[float, ...] = ()
+    """[1 or 3] and then divided by: 0.229, 0.224, 0.225."""
+    size_px: int = 0
+    """Side that they are resized to, smoothly; 0 = as they come."""
+    device: str = "cpu"
+    """Where the network is: cpu, cuda, cuda:1, mps."""
+
+    def __call__(self, images: Images) -> Tensor:
+        """Return [n, 3, height_px, width_px]."""
+        # A view of [n, height, width, 3] with its axes named anew is what torch calls channels last: the fast way.
+        pixels = torch.from_numpy(np.multiply(images, 1 / 255, dtype=np.float32)).permute(0, 3, 1, 2).to(self.device)
+        if self.size_px and pixels.shape[2:] != (self.size_px, self.size_px):
+            side = (self.size_px, self.size_px)
+            pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True, align_corners=False)
+        if self.mean:
+            pixels = pixels - self._three(self.mean)
+        return pixels / self._three(self.std) if self.std else pixels
+
+    def _three(self, values: tuple[float, ...]) -> Tensor:
+        return torch.tensor(values, device=self.device)[:, None, None]
+
+
 def parse_units(text: str) -> list[Unit]:
     """Return the units that a text names: "3", "3,17" or "12@7,7;30@c", channel@row,column; c is the centre."""
     pieces = [piece for part in text.split(";") for piece in ([part] if "@" in part else part.split(","))]
@@ -34,52 +63,69 @@ def parse_units(text: str) -> list[Unit]:
     return units
 
 
-class LayerUnits:
-    """Some units of a layer, recorded while images pass through the network."""
+def parse_unit(piece: str) -> Unit:
+    """Return the unit that is written "3", "3@c" or "3@7,7"."""
+    return _parse_unit(piece, piece)
+
+
+class NetworkUnits:
+    """Units of any layers, recorded while images pass through the network."""
+
+    def __init__(self, network: nn.Module, units: list[tuple[str, Unit]], preparation: Preparation) -> None:
+        self._network = _moved(network, preparation.device)
+        self._preparation = preparation
+        self._places = {layer: [n for n, (where, _) in enumerate(units) if where == layer] for layer, _ in units}
+        self._units = [unit for _, unit in units]
+        self._recorded: dict[str, Tensor] = {}
+        modules = dict(network.named_modules())
+        for layer in self._places:
+            modules[layer].register_forward_hook(self._recorder(layer))
+
+    def activations(self, images: Images) -> NDArray[np.float64]:
+        """Return [n_images, n_units] activations, from one pass of all images through the network."""
+        self._recorded.clear()
+        try:
+            with torch.inference_mode():
+                self._network(self._preparation(images))
+        except (RuntimeError, ValueError, IndexError) as wrong:
+            _, height_px, width_px, _ = images.shape
+            raise SourceError(f"the network fails on images of {height_px} x {width_px} px: {wrong}") from wrong
+        found = np.empty((len(images), len(self._units)))
+        for layer, places in self._places.items():
+            found[:, places] = self._recorded[layer].float().cpu().numpy()
+        return found
+
+    def _recorder(self, layer: str) -> Any:
+        units = [self._units[n] for n in self._places[layer]]
+        channels = [unit.channel for unit in units]
+
+        def record(module: nn.Module, given: Any, output: Tensor) -> None:
+            """Copy the units' activations at once: what follows may rectify them in place."""
+            if layer in self._recorded:
+                return
+            if output.ndim == 2:
+                self._recorded[layer] = output[:, channels]
+                return
+            centre = (output.shape[2] // 2, output.shape[3] // 2)
+            rows, columns = zip(*(unit.place or centre for unit in units), strict=True)
+            self._recorded[layer] = output[:, channels, list(rows), list(columns)]
+
+        return record
+
+
+class LayerUnits(NetworkUnits):
+    """Some units of one layer."""
 
     def __init__(self, network: nn.Module, layer: str, units: list[Unit]) -> None:
         shape = layer_shape(list_layers(network), layer)
         for unit in units:
-            _check_unit(unit, layer, shape)
+            check_unit(unit, layer, shape)
         self.names = tuple(f"{layer}/{unit}" for unit in units)
-        self._units = units
-        self._network = network
-        self._recorded: list[Tensor] = []
-        dict(network.named_modules())[layer].register_forward_hook(self._record)
-
-    def activations(self, images: Images) -> NDArray[np.float64]:
-        """Return [n_images, n_units] activations, from one pass of all images through the network."""
-        # A view of [n, height, width, 3] with its axes named anew is what torch calls channels last: the fast way.
-        pixels = torch.from_numpy(np.multiply(images, 1 / 255, dtype=np.float32)).permute(0, 3, 1, 2)
-        self._recorded.clear()
-        try:
-            with torch.inference_mode():
-                self._network(pixels)
-        except (RuntimeError, ValueError, IndexError) as wrong:
-            _, height_px, width_px, _ = images.shape
-            raise SourceError(f"the network fails on images of {height_px} x {width_px} px: {wrong}") from wrong
-        return self._recorded[0].numpy().astype(np.float64)
-
-    def _record(self, module: nn.Module, given: Any, output: Tensor) -> None:
-        """Copy the units' activations at once: what follows may rectify them in place."""
-        channels = [unit.channel for unit in self._units]
-        if output.ndim == 2:
-            self._recorded.append(output[:, channels])
-            return
-        centre = (output.shape[2] // 2, output.shape[3] // 2)
-        rows, columns = zip(*(unit.place or centre for unit in self._units), strict=True)
-        self._recorded.append(output[:, channels, list(rows), list(columns)])
+        super().__init__(network, [(layer, unit) for unit in units], Preparation())
 
 
-def _parse_unit(piece: str, text: str) -> Unit:
-    match = re.fullmatch(r"(\d+)(?:@(?:c|(\d+),(\d+)))?", piece)
-    if match is None:
-        raise SourceError(f"units {text!r}: {piece!r} is no unit. Write 3 or 3,17 or 12@7,7;30@c (channel@row,column).")
-    channel, row, column = match.groups()
-    return Unit(int(channel), None if row is None else (int(row), int(column)))
-
-
-def _check_unit(unit: Unit, layer: str, shape: tuple[int, ...]) -> None:
+def check_unit(unit: Unit, layer: str, shape: tuple[int, ...]) -> None:
+    """Raise SourceError unless a layer of this shape has that unit."""
     if unit.channel >= shape[0]:
         raise SourceError(f"layer {layer!r} has channels 0 to {shape[0] - 1}, so no unit {unit}.")
     if unit.place is None:
@@ -90,3 +136,22 @@ def _check_unit(unit: Unit, layer: str, shape: tuple[int, ...]) -> None:
         raise SourceError(
             f"layer {layer!r} has rows 0 to {shape[1] - 1} and columns 0 to {shape[2] - 1}: no unit {unit}."
         )
+
+
+def _moved(network: nn.Module, device: str) -> nn.Module:
+    if device == "cpu":
+        return network
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as wrong:
+        raise SourceError(
+            f"device {device!r} cannot be used: {str(wrong).splitlines()[0]} Write device = cpu."
+        ) from wrong
+
+
+def _parse_unit(piece: str, text: str) -> Unit:
+    match = re.fullmatch(r"(\d+)(?:@(?:c|(\d+),(\d+)))?", piece)
+    if match is None:
+        raise SourceError(f"units {text!r}: {piece!r} is no unit. Write 3 or 3,17 or 12@7,7;30@c (channel@row,column).")
+    channel, row, column = match.groups()
+    return Unit(int(channel), None if row is None else (int(row), int(column)))

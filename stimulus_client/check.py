@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from protocol.keys import PeerKey
 from stimulus_client.devices import DeviceError, Devices
 from stimulus_client.display import Display
 from stimulus_client.geometry import GeometryError
@@ -33,9 +34,15 @@ class Finding:
         return f"{'pass' if self.passed else 'FAIL'}  {self.what}: {self.value}"
 
 
-def check(display: Display, devices: Devices, address: str, clock: Callable[[], float] = time.perf_counter) -> int:
+def check(
+    display: Display,
+    devices: Devices,
+    address: str,
+    clock: Callable[[], float] = time.perf_counter,
+    key: PeerKey | None = None,
+) -> int:
     """Measure everything, say it line by line, have it written to the session, and return the exit status."""
-    operator = Operator(address, clock)
+    operator = Operator(address, clock, key=key)
     findings = []
     for finding in _findings(display, devices, operator, clock):
         findings.append(finding)
@@ -116,7 +123,8 @@ def round_trip(operator: Operator, clock: Callable[[], float]) -> Finding:
     """Measure how long it takes until something that is said to the server is on its disk."""
     peer = operator.connect()
     if not _wait(operator, lambda: peer.welcomed, clock):
-        return Finding("network", f"no answer from the server within {ANSWER_S:g} s", False)
+        why = peer.farewell.reason if peer.farewell else peer.trouble
+        return Finding("network", f"no answer from the server within {ANSWER_S:g} s{f': {why}' if why else ''}", False)
     began_s = clock()
     operator.ask("note", text="the display is being checked")
     written = _wait(operator, lambda: operator.n_waiting == 0, clock)

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging
+import os
 import re
 import signal
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
+from protocol.keys import KEY_VARIABLE, KeyProblem, peer_key
 from protocol.plugins import PluginError
 from stimulus_client.check import check
 from stimulus_client.conversation import Client
@@ -21,7 +23,7 @@ from stimulus_client.markers import MARKERS
 from stimulus_client.reward import REWARDS
 
 OUT_OF_PATIENCE = 2
-MISTAKES = (PluginError, DeviceError, GeometryError, OSError)
+MISTAKES = (PluginError, DeviceError, GeometryError, KeyProblem, OSError)
 """What a person can mend: said in a sentence, without a traceback."""
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        key = peer_key(options.key, os.environ)
         display = _display(options)
         if options.check:
-            sys.exit(check(display, _devices(options), options.address))
-        client = Client(options.address, display, _devices(options))
+            sys.exit(check(display, _devices(options), options.address, key=key))
+        client = Client(options.address, display, _devices(options), key=key)
     except MISTAKES as wrong:
         sys.exit(str(wrong))
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -67,8 +70,8 @@ def ending(client: Client, patience_s: float) -> tuple[int, str]:
         reason = client.peer.farewell.reason
         return int(not reason.startswith("session ended")), reason
     return OUT_OF_PATIENCE, (
-        f"the server at {client.peer.address} was silent for {patience_s:g} s, so the client gave up. "
-        "Start the server, then the client again; without --patience it waits for ever."
+        f"the server at {client.peer.address} was silent for {patience_s:g} s, so the client gave up: "
+        + (client.peer.trouble or "start the server, then the client again; without --patience it waits for ever.")
     )
 
 
@@ -93,6 +96,7 @@ def _devices(options: argparse.Namespace) -> Devices:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("xdream-client", description=__doc__, allow_abbrev=False)
     parser.add_argument("address", type=_address, metavar="tcp://SERVER:PORT", help="where the server listens")
+    parser.add_argument("--key", metavar="FILE", help=f"what a server beyond this machine asks for (or {KEY_VARIABLE})")
     parser.add_argument("--check", action="store_true", help="measure this screen and its devices, say pass or fail")
     _add_screen(parser)
     _add_devices(parser)

@@ -15,7 +15,9 @@ import numpy as np
 import zmq
 
 from protocol.arrays import Ids
+from protocol.keys import PeerKey
 from protocol.messages import (
+    Control,
     Farewell,
     Hello,
     Message,
@@ -45,6 +47,10 @@ LISTEN_S = 0.002
 log = logging.getLogger(__name__)
 
 
+def _no_drill(arguments: dict[str, Any]) -> None:
+    log.info("a drill was asked for, which is for rehearsals alone: %s", arguments.get("what"))
+
+
 class Client:
     """A peer with a screen: one display, what is wired to it, the trials that wait, and the images to show."""
 
@@ -55,10 +61,11 @@ class Client:
         devices: Devices,
         clock: Callable[[], float] = time.perf_counter,
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+        key: PeerKey | None = None,
     ) -> None:
         self.display = display
         self.devices = devices
-        self.keyboard = Keyboard(address, display, devices, clock, context)
+        self.keyboard = Keyboard(address, display, devices, clock, context, key)
         self.library = Library(display)
         self.timing = Timing.at(display.refresh_hz, {})
         self.windows = Windows()
@@ -74,7 +81,7 @@ class Client:
         self._clock = clock
         self._listened_s = clock()
         self._instance = new_instance()
-        self.peer = Peer(address, self._hello, clock, context)
+        self.peer = Peer(address, self._hello, clock, context, key)
 
     def run(self, patience_s: float = float("inf")) -> None:
         """Show trials until the server says farewell, `stop` is called, or it was silent for longer than patience."""
@@ -142,6 +149,9 @@ class Client:
                 self.library.forget(message.stimulus_ids.tolist())
             case Trial():
                 self._queue(message)
+            case Control(action="drill"):
+                # Only a rehearsal's eyes have drills; a tracker of a real animal has none.
+                getattr(self.devices.gaze, "drill", _no_drill)(message.arguments)
             case Recall():
                 self.keyboard.obeyed()
                 self._give_back()

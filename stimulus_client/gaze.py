@@ -17,6 +17,7 @@ GAZES = {
     "lsl": "stimulus_client.lsl:LslGaze",
     "eyelink": "stimulus_client.eyelink:EyeLink",
     "simulated": "stimulus_client.gaze:SimulatedGaze",
+    "animal": "simulator.behaviour:Animal",
 }
 
 

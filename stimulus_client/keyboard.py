@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import zmq
 
+from protocol.keys import PeerKey
 from stimulus_client.devices import Devices
 from stimulus_client.display import Display
 from stimulus_client.operator_peer import Operator
@@ -27,8 +28,9 @@ class Keyboard:
         devices: Devices,
         clock: Callable[[], float],
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+        key: PeerKey | None = None,
     ) -> None:
-        self.operator = Operator(address, clock, context)
+        self.operator = Operator(address, clock, context, key)
         self.holding = False
         """No trial is begun: a pause was asked for, and the server has not yet taken its trials back."""
         self.at_once = False

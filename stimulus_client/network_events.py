@@ -16,6 +16,7 @@ from stimulus_client.serial_port import PortError
 
 ANSWER_S = 2.0
 """A busy GUI keeps the plugin waiting for its lock; longer than this and it is gone."""
+MAX_ANSWER_BYTES = 65_536
 
 
 class OpenEphysMarkers:
@@ -64,6 +65,7 @@ class OpenEphysMarkers:
     def _ask(self, text: str) -> str:
         if self._socket is None:
             self._socket = self._context.socket(zmq.REQ)
+            self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_ANSWER_BYTES)
             self._socket.connect(self._address)
         self._socket.send_string(text)
         if not self._socket.poll(round(1000 * ANSWER_S)):

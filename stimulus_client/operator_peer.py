@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import zmq
 
+from protocol.keys import PeerKey
 from protocol.messages import Acknowledge, Control, Hello, Notice, Role, Welcome
 from protocol.peer import RESEND_S, Peer, new_instance
 from protocol.software import software
@@ -23,11 +24,12 @@ class Operator:
         address: str,
         clock: Callable[[], float],
         context: "zmq.Context[zmq.Socket[bytes]] | None" = None,
+        key: PeerKey | None = None,
     ) -> None:
         self.peer: Peer | None = None
         self.settings: dict[str, Any] = {}
         """What the server tells a display, as far as it tells an operator."""
-        self._new_peer: Callable[[], Peer] = lambda: Peer(address, self._hello, clock, context)
+        self._new_peer: Callable[[], Peer] = lambda: Peer(address, self._hello, clock, context, key)
         self._clock = clock
         self._instance = new_instance()
         self._said_s = clock()

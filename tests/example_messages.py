@@ -7,6 +7,7 @@ import numpy as np
 from protocol.ids import presentation_id, stimulus_id
 from protocol.messages import (
     Acknowledge,
+    Condition,
     Control,
     Farewell,
     Heartbeat,
@@ -64,7 +65,10 @@ EXAMPLES: tuple[Message, ...] = (
         spike_times_s=np.array([0.0625, 0.125], np.float32),
         spike_rows=np.array([0, 0], np.int32),
         spike_channels=np.array([0, 0], np.int32),
+        clock_residual_s=0.00025,
+        clock_age_s=0.5,
     ),
+    Condition({"hot": {"what": "channel 7 fires above 500/s", "consequence": "noise is scored", "do": "mend it"}}),
     Acknowledge(presentation_ids=SHOWINGS[:1]),
     Control("c1", "note", "R. Cajal", {"text": "drank water"}),
     Vitals("running", "", {"display": {"name": "psychopy", "heard_s": 0.25}}, 0.0625, 1, 0),

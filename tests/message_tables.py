@@ -29,6 +29,7 @@ DIRECTIONS = {
     "TrialReport": "display → server",
     "Onsets": "server → acquisition",
     "Responses": "acquisition → server",
+    "Condition": "display or acquisition → server",
     "Acknowledge": "server → any peer",
     "Control": "operator → server",
     "Notice": "server → any peer",

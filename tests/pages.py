@@ -9,12 +9,19 @@ from vectors import vectors
 
 from server.config import reference
 from server.session_file import SCHEMA
+from simulator import tables
 
 DOCS = Path(__file__).parent.parent / "docs"
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "config.md": {"tables": reference},
     "protocol.md": {"messages": message_tables, "bytes": byte_examples, "states": state_diagram},
     "session_file.md": {"schema": lambda: f"```sql\n{SCHEMA.read_text('utf-8').strip()}\n```"},
+    "simulator.md": {
+        "options": tables.options_table,
+        "presets": tables.presets_table,
+        "courses": tables.courses_table,
+        "faults": tables.faults_table,
+    },
 }
 """Page -> part -> what writes it, between `<!-- part: begin -->` and `<!-- part: end -->`."""
 

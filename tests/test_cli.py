@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it: a dry run to its end, and one clear sentence for every mistake."""
 
+import importlib
 import signal
 import sqlite3
 import subprocess
@@ -185,3 +186,11 @@ def test_a_held_session_shows_nothing_before_somebody_starts_it(tmp_path: Path) 
             operator.send(resume)
             rig.finish(server)
         assert rig.query("SELECT author, action FROM controls") == [("--hold", "pause"), ("test", "resume")]
+
+
+def test_an_installation_without_the_servers_libraries_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name == "server.cli" or name.startswith("server.session_file")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "filelock", None)
+    with pytest.raises(SystemExit, match=r"filelock is not installed here.*pip install 'xdream\[server\]'"):
+        importlib.import_module("server.__main__").main()

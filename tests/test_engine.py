@@ -1,8 +1,9 @@
 """The loop commits before it acts: while the disk refuses, nothing is sent, and nothing is lost."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ import zmq
 
 from protocol.codec import decode, encode
 from protocol.messages import Acknowledge, Control, Message, Onsets, Trial, Welcome
-from server.engine import Engine
+from server.actions import State
+from server.engine import Engine, WorkFailed
 from server.router import Router
 from server.session_file import SessionFile
-from server.worker import WorkerError
 from tests.builders import a_display, a_plan, a_report, a_session, an_acquisition, an_answer, an_evolution
 
 DEADLINE_MS = 10_000
@@ -62,6 +63,14 @@ class Stage:
             self.engine.turn()
         raise AssertionError(f"no {kind.__name__} came")
 
+    def until(self, it_holds: Callable[[], bool]) -> None:
+        """Turn the engine until something holds."""
+        for _ in range(200):
+            if it_holds():
+                return
+            self.engine.turn()
+        raise AssertionError("it never held")
+
     def close(self) -> None:
         self.engine.close()
         for socket in (self.display, self.acquisition):
@@ -108,13 +117,33 @@ def test_nonsense_from_a_peer_is_dropped_and_the_loop_goes_on(stage: Stage) -> N
     assert stage.router.n_dropped >= 1
 
 
-def test_a_generator_that_fails_ends_the_loop_with_its_own_words(stage: Stage) -> None:
-    def broken(codes: object) -> None:
-        raise RuntimeError("out of memory")
+def broken(*_: object) -> None:
+    raise RuntimeError("a lamp is out")
 
+
+def test_a_generator_that_fails_where_nobody_is_there_ends_the_loop_with_its_own_words(stage: Stage) -> None:
     stage.evolution.generator = type("Broken", (), {"render": staticmethod(broken), "code_shape": (2, 2, 3)})()
-    with pytest.raises(WorkerError, match="out of memory"):
+    stage.engine._hold = False
+    with pytest.raises(WorkFailed, match="a lamp is out"):
         answer_everything(stage)
+
+
+@pytest.mark.parametrize("part", ["generator", "optimizer", "scorer"])
+def test_a_part_that_fails_holds_its_generation_until_it_is_mended(stage: Stage, part: str) -> None:
+    trial = a_trial_out(stage)
+    breakable = {"generator": "render", "optimizer": "tell", "scorer": "score"}[part]
+    whole = getattr(stage.evolution, part)
+    parts = {name: getattr(whole, name) for name in ("restore", "snapshot", "render") if hasattr(whole, name)}
+    setattr(stage.evolution, part, SimpleNamespace(**(parts | {breakable: broken})))
+    stage.say(stage.display, a_report(trial))
+    stage.say(stage.acquisition, an_answer(stage.hear(stage.acquisition, Onsets)))
+    stage.until(lambda: stage.session.state is State.SUSPENDED)
+    assert "a lamp is out" in stage.session.standing.why
+
+    setattr(stage.evolution, part, whole)
+    stage.engine.ask(Control("c1", "resume", "JD"))
+    stage.until(lambda: stage.session.state is State.RUNNING)
+    stage.say(stage.display, a_report(stage.hear(stage.display, Trial)))
 
 
 def answer_everything(stage: Stage) -> None:

@@ -76,3 +76,21 @@ def test_equal_scores_share_what_their_ranks_are_worth() -> None:
     untied, tied = normal_scores(np.array([1.0, 2, 3, 4])), normal_scores(np.array([1.0, 1, 3, 4]))
     np.testing.assert_allclose(untied, -untied[::-1], atol=1e-12)
     np.testing.assert_allclose(tied, [untied[:2].mean(), untied[:2].mean(), untied[2], untied[3]])
+
+
+def test_what_is_recommended_is_steadier_than_the_centre() -> None:
+    target = np.zeros(32)
+    target[0] = 1
+
+    def alignment(newest: float, seed: int) -> float:
+        random = np.random.default_rng(seed)
+        optimizer = create("sphere_mirror", (32,), seed, newest=newest)
+        for _ in range(40):
+            codes = optimizer.ask()
+            optimizer.tell(random.poisson(np.exp(3 * codes @ target / np.linalg.norm(codes, axis=1))))
+        code = optimizer.recommend()
+        return float(code @ target / np.linalg.norm(code))
+
+    averaged, last = (np.array([alignment(newest, seed) for seed in range(10)]) for newest in (0.2, 1.0))
+    assert (averaged > last).sum() >= 9
+    assert averaged.mean() > last.mean() + 0.005

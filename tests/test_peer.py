@@ -10,6 +10,7 @@ import zmq
 from example_messages import EXAMPLES
 from talk import Talk
 
+from protocol.codec import MAX_REPORT_BYTES
 from protocol.messages import (
     Acknowledge,
     Farewell,
@@ -220,6 +221,14 @@ def test_nothing_can_be_sent_before_there_is_a_connection(talk: Talk) -> None:
     assert not nowhere.send(Recall())
     assert list(nowhere.receive(0)) == []
     nowhere.close()
+
+
+def test_a_message_that_no_server_takes_is_not_sent_again_and_again(talk: Talk) -> None:
+    talk.join()
+    times_s = np.zeros(MAX_REPORT_BYTES // 4 + 1, np.float32)
+    rows = np.zeros(len(times_s), np.int32)
+    with pytest.raises(ValueError, match=r"64 MiB.*fewer presentations"):
+        talk.peer.send(dataclasses.replace(a_response(1), spike_times_s=times_s, spike_rows=rows, spike_channels=rows))
 
 
 def test_every_process_has_a_name_of_its_own() -> None:

@@ -86,6 +86,13 @@ def test_a_display_started_again_gets_in_when_the_dead_one_is_given_up(station: 
     assert station.tell(station.a_socket(), a_display("d2"))
 
 
+def test_a_page_that_was_killed_is_forgotten_and_no_trouble(station: Station) -> None:
+    station.tell(station.a_socket(), Hello("operator", "status page", "p1"))
+    station.now_s += PEER_LOST_S + 0.1
+    assert not list(station.router.newly_lost())
+    assert not station.router.links()
+
+
 def test_a_display_that_reconnects_replaces_itself(station: Station) -> None:
     station.tell(station.a_socket(), a_display("d1"))
     assert station.tell(station.a_socket(), a_display("d1"))

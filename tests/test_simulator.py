@@ -2,6 +2,7 @@
 
 from math import nan
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from protocol.messages import Onsets, Responses, StimulusBatch
 from simulator.models import create_network, list_layers
 from simulator.neurons import Gain
 from simulator.source import SimulatedUnits
-from simulator.units import LayerUnits, Unit, parse_units
+from simulator.units import LayerUnits, NetworkUnits, Unit, parse_units
 
+DEADLINE_S = 10
 SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05]}
 
 
@@ -72,7 +74,10 @@ def onsets(stimulus: int, slots: range, attempt: int = 0, generation: int = 0) -
 
 def answer(source: SimulatedUnits, request: Onsets) -> Responses:
     source.request(request)
-    [responses] = source.poll()
+    deadline_s = monotonic() + DEADLINE_S
+    while not (answers := source.poll()):
+        assert monotonic() < deadline_s, "no answer"
+    [responses] = answers
     return responses
 
 
@@ -168,14 +173,14 @@ def test_what_was_never_seen_or_never_shown_is_not_measured() -> None:
     assert not answer(source, request).measured.any()
 
 
-def test_an_image_passes_the_network_once() -> None:
-    source = simulated()
-    passes: list[int] = []
-    source._units._network.register_forward_hook(lambda module, given, output: passes.append(len(output)))
-    source.see(evolved(1, 2, 3))
-    source.see(evolved(1, 2, 3, 4))
-    source.see(evolved(1, 2, 3, 4))
-    assert passes == [3, 1]
+def test_an_image_passes_the_network_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, passes = simulated(), list[int]()
+    listens = NetworkUnits.activations
+    monkeypatch.setattr(NetworkUnits, "activations", lambda me, x: passes.append(len(x)) or listens(me, x))
+    for batch in (references(10, 255), evolved(1, 2, 3), evolved(1, 2, 3, 4), evolved(1, 2, 3, 4)):
+        source.see(batch)
+    answer(source, onsets(FIRST, range(1)))
+    assert passes == [2, 3, 1]
 
 
 def test_units_are_recorded_where_they_are_and_before_they_are_rectified() -> None:
@@ -222,8 +227,10 @@ def test_a_name_without_a_path_must_be_known() -> None:
 
 
 def test_images_that_do_not_fit_the_network_are_refused_in_a_sentence() -> None:
+    source = simulated("Fussy")
+    source.see(references(1))
     with pytest.raises(SourceError, match="the network fails on images of 4 x 4 px: 96 px, please"):
-        simulated("Fussy").see(references(1))
+        answer(source, onsets(BEST, range(1)))
 
 
 def test_layers_are_listed_in_the_order_in_which_an_image_passes_them() -> None:

@@ -94,3 +94,20 @@ def test_a_network_that_makes_no_pictures_is_said_to_make_none() -> None:
     generator = create("torch_module", module="torch.nn:Identity", code_shape=[5], device="cpu")
     with pytest.raises(GeneratorError, match=r"must return a tensor \[n, 3 or 1, height, width\], not \[2, 5\]"):
         generator.render(np.zeros((2, 5)))
+
+
+def test_a_device_that_runs_out_of_memory_is_given_fewer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, whole = a_painter(), a_painter().render(some_codes(7))
+    levels = type(generator)._levels
+
+    def cramped(self: Any, codes: torch.Tensor) -> torch.Tensor:
+        if len(codes) > room:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return levels(self, codes)
+
+    monkeypatch.setattr(type(generator), "_levels", cramped)
+    room = 2
+    np.testing.assert_array_equal(generator.render(some_codes(7)), whole)
+    room = 0
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        generator.render(some_codes(7))

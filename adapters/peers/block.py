@@ -1,6 +1,6 @@
 """A stretch of a recording, before a peer puts it into its system's words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +8,23 @@ from numpy.typing import NDArray
 
 from adapters.events import Edge, Word
 from adapters.history import Columns, Ticks
+
+WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a peer speaks, in its adapter's own options, and how long it waits for the adapter."""
+
+    options: Mapping[str, str] = field(default_factory=dict)
+    wait_s: float = WAIT_S
+
+    def port(self, name: str) -> int:
+        """Return the port of that option; 0 = any free one."""
+        return int(self.options.get(name, 0))
+
+
+ANYWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

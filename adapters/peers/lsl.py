@@ -7,9 +7,10 @@ from fractions import Fraction
 import numpy as np
 
 from adapters.lsl import MARKERS, SPIKES, TICKS_PER_S, TIME
-from adapters.peers.block import Block
+from adapters.peers.block import Block, Place
 
-TIMEOUT_S = 10.0
+PATIENT = Place(wait_s=10.0)
+"""The network takes its time to find streams."""
 
 
 class LslPeer:
@@ -35,11 +36,11 @@ class BehindLsl:
 
     rate, block = Fraction(TICKS_PER_S), 100_000
 
-    def __init__(self, channels: list[str]) -> None:
+    def __init__(self, channels: list[str], place: Place = PATIENT) -> None:
         import pylsl
 
-        self._peer = LslPeer(channels)
-        tag = f"{id(self):x}"
+        self._peer, self._wait_s = LslPeer(channels), place.wait_s
+        tag = place.options.get("spikes", f"Spikes{id(self):x}").removeprefix("Spikes")
         kinds = {
             SPIKES: ("Spikes", 2, pylsl.cf_int32),
             MARKERS: ("Markers", 1, pylsl.cf_string),
@@ -57,7 +58,7 @@ class BehindLsl:
     def play(self, blocks: Iterable[Block]) -> None:
         """Wait for the inlets and push all blocks."""
         for outlet in self._outlets.values():
-            if not outlet.wait_for_consumers(TIMEOUT_S):
+            if not outlet.wait_for_consumers(self._wait_s):
                 raise TimeoutError("nobody listens")
         for block in blocks:
             for port, times_s, values in self._peer.say(block):

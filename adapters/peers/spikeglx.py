@@ -4,12 +4,13 @@ import re
 import socket
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.peers.block import Block
+from adapters.peers.block import WAIT_S, Block
 
 HOST = "127.0.0.1"
 NOISE, SPIKE = 20.0, -220.0
@@ -45,6 +46,7 @@ class BehindSpikeGlx:
         self._samples = np.zeros((0, len(channels) + 1), np.int16)
         self._first = 0
         self.heard: set[str] = set()
+        self.saves = False
         self._listener = socket.create_server((HOST, 0))
         self._stop = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -68,13 +70,21 @@ class BehindSpikeGlx:
         self._listener.close()
 
     def _serve(self) -> None:
+        clients: list[threading.Thread] = []
         while not self._stop:
             client, _ = self._listener.accept()
-            with client, client.makefile("rb") as lines:
-                for line in lines:
-                    client.sendall(self.answer(line.decode().strip()))
-                    if self._stop:
-                        return
+            clients.append(threading.Thread(target=self._talk, args=[client], daemon=True))
+            clients[-1].start()
+        for each in clients:
+            each.join()
+
+    def _talk(self, client: socket.socket) -> None:
+        with client, client.makefile("rb") as lines, suppress(OSError):
+            client.settimeout(WAIT_S)
+            for line in lines:
+                client.sendall(self.answer(line.decode().strip()))
+                if self._stop:
+                    return
 
     def answer(self, command: str) -> bytes:
         """Return what SpikeGLX says to a command."""
@@ -83,6 +93,8 @@ class BehindSpikeGlx:
             return b"30000.000000\nOK\n"
         if command.startswith("GETSTREAMSAMPLECOUNT"):
             return f"{self._first}\nOK\n".encode()
+        if command in ("ISRUNNING", "ISSAVING"):
+            return f"{int(self.saves or command == 'ISRUNNING')}\nOK\n".encode()
         if found := _FETCH.fullmatch(command):
             start, longest = int(found[3]), int(found[4])
             rows = self._samples[max(0, start - self._first) :][:longest]

@@ -1,5 +1,6 @@
 """Where a network runs: on which device, how exactly, how many codes at a time."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from protocol.arrays import Codes, Images
 from server.generators.generator import GeneratorError
 
+log = logging.getLogger(__name__)
 N = TypeVar("N", bound=nn.Module)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -35,12 +37,23 @@ class Processor:
         return codes.to(self.device, self.dtype).contiguous(memory_format=layout)
 
     def draw(self, levels: Callable[[Tensor], Tensor], codes: Codes) -> Images:
-        """Return images [n, height, width, 3] of codes, drawn by what returns uint8 RGB [n, 3, height, width]."""
+        """Return images [n, height, width, 3] of codes, drawn by what returns uint8 RGB [n, 3, height, width].
+
+        A device that runs out of memory is given half as many at a time.
+        """
         numbers = torch.from_numpy(np.array(codes, np.float32))
+        parts: list[Tensor] = []
+        size, done = self.batch_size, 0
         with torch.inference_mode(), _to_the_last_digit():
-            parts = [
-                levels(self.taken(part)).permute(0, 2, 3, 1).cpu() for part in torch.split(numbers, self.batch_size)
-            ]
+            while done < len(numbers) or not parts:
+                try:
+                    parts.append(levels(self.taken(numbers[done : done + size])).permute(0, 2, 3, 1).cpu())
+                    done += size
+                except torch.cuda.OutOfMemoryError:
+                    size = min(size, len(numbers)) // 2
+                    if size == 0:
+                        raise
+                    log.warning("out of memory on %s: drawing %d images at a time", self.device, size)
         return np.ascontiguousarray(torch.cat(parts).numpy())
 
 

@@ -4,6 +4,8 @@
     codes = optimizer.ask()                 # [n_codes, 4096]
     optimizer.tell(scores)                  # [n_codes], NaN where a code was not measured
 
+Every one takes `initial_codes` [n, *code_shape] to begin with, and a `subspace` [n_axes, n_genes] to stay in, such as
+`server.generators.hessian` finds.
 A new one is a file, a name in `OPTIMIZERS` and a pass of `tests/contracts/test_optimizers.py`.
 """
 

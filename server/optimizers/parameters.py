@@ -11,8 +11,8 @@ import numpy as np
 from protocol.plugins import nearest
 
 P = TypeVar("P")
-START = "initial_codes"
-"""The parameter that every optimizer has beside those of its own."""
+SETTLED = ("initial_codes", "subspace")
+"""The parameters that every optimizer has beside those of its own, given at the beginning."""
 
 
 class OptimizerError(ValueError):
@@ -66,8 +66,9 @@ def checked(kind: type[P], optimizer: str, given: Mapping[str, Any]) -> P:
 
 def changed(parameters: P, optimizer: str, changes: Mapping[str, Any]) -> P:
     """Return the parameters with some of them changed, or raise a sentence."""
-    if START in changes:
-        raise OptimizerError(f"optimizer {optimizer!r}: {START} cannot change while it runs.")
+    for name in SETTLED:
+        if name in changes:
+            raise OptimizerError(f"optimizer {optimizer!r}: {name} cannot change while it runs.")
     new = checked(type(parameters), optimizer, {**vars(parameters), **changes})
     for each in fields(parameters):  # type: ignore[arg-type]
         settled = not each.metadata["range"].live
@@ -77,7 +78,7 @@ def changed(parameters: P, optimizer: str, changes: Mapping[str, Any]) -> P:
 
 
 def _unknown(optimizer: str, name: str, known: list[str]) -> str:
-    known = [*known, START]
+    known = [*known, *SETTLED]
     return f"optimizer {optimizer!r}: no parameter {name!r}.{nearest(name, known)} Known: {', '.join(known)}."
 
 

@@ -1,6 +1,7 @@
 """What every search here shares: checked parameters, a stream of its own, a pending ask, and sleep."""
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -35,10 +36,12 @@ class Search(Generic[P]):
         seed: int | Sequence[int],
         *,
         initial_codes: ArrayLike | None = None,
+        subspace: ArrayLike | None = None,
         **parameters: Any,
     ) -> None:
         self.code_shape = _shape(self.NAME, code_shape)
-        self.n_genes = int(np.prod(self.code_shape))
+        self.subspace = None if subspace is None else self._subspace(subspace)
+        self.n_genes = int(np.prod(self.code_shape)) if self.subspace is None else len(self.subspace)
         self.parameters: P = checked(self.Parameters, self.NAME, parameters)
         self.generation = 0
         self.random: RandomStream = open_stream(seed, legacy=self._compatible)
@@ -87,6 +90,7 @@ class Search(Generic[P]):
         return {
             "optimizer": self.NAME,
             "code_shape": list(self.code_shape),
+            "subspace": self._subspace_sha256(),
             "parameters": dict(vars(self.parameters)),
             "wanted": dict(vars(self._wanted)),
             "random": freeze(self.random),
@@ -101,6 +105,8 @@ class Search(Generic[P]):
                 f"this is {self.NAME!r} for codes of shape {self.code_shape}; "
                 f"the snapshot is of {theirs[0]!r} for codes of shape {theirs[1]}."
             )
+        if snapshot.get("subspace", "") != self._subspace_sha256():
+            raise OptimizerError(f"optimizer {self.NAME!r}: the snapshot is of a search in another subspace than this.")
         self.parameters = checked(self.Parameters, self.NAME, snapshot["parameters"])
         self._wanted = checked(self.Parameters, self.NAME, snapshot["wanted"])
         self.random = thaw(snapshot["random"])
@@ -161,7 +167,8 @@ class Search(Generic[P]):
 
     def _shaped(self, codes: Vectors) -> Codes:
         """Return a copy as the outside wants it: shaped, and float32 but for XDream's trace."""
-        return codes.reshape(-1, *self.code_shape).astype(np.float64 if self._compatible else np.float32)
+        whole = codes if self.subspace is None else codes @ self.subspace
+        return whole.reshape(-1, *self.code_shape).astype(np.float64 if self._compatible else np.float32)
 
     def _told(self, scores: ArrayLike, n_codes: int) -> Vectors:
         told = np.array(scores, np.float64)
@@ -181,7 +188,22 @@ class Search(Generic[P]):
                 f"optimizer {self.NAME!r}: initial_codes must be finite, of shape "
                 f"[n, {', '.join(map(str, self.code_shape))}], got {list(given.shape)}."
             )
-        return given.reshape(len(given), -1)
+        flat = given.reshape(len(given), -1)
+        return flat if self.subspace is None else flat @ np.linalg.pinv(self.subspace)
+
+    def _subspace(self, axes: ArrayLike) -> Vectors:
+        """Return the directions [k, d] that the search is confined to; its genes are the steps along them."""
+        given, n = np.array(axes, np.float64), int(np.prod(self.code_shape))
+        if given.ndim != 2 or given.shape[1] != n or not 1 <= len(given) <= n or not np.isfinite(given).all():
+            raise OptimizerError(
+                f"optimizer {self.NAME!r}: subspace must be finite, of shape [n_axes, {n}], at most {n} axes, "
+                f"got {list(given.shape)}."
+            )
+        return given
+
+    def _subspace_sha256(self) -> str:
+        """Return what axes are told apart by: a snapshot need not hold millions of numbers that never change."""
+        return "" if self.subspace is None else hashlib.sha256(self.subspace.tobytes()).hexdigest()
 
 
 def _shape(optimizer: str, code_shape: Sequence[int]) -> tuple[int, ...]:

@@ -34,6 +34,8 @@ class SphereMirrorParameters:
     """Where narrowing ends: any closer, and neighbours differ by less than spikes do."""
     steady_generations: float = parameter(8.0, above=0)
     """After so many the angle is 0.7 of the first, after three times as many 0.5."""
+    newest: float = parameter(0.2, above=0, at_most=1)
+    """Share of the newest centre in the code that is recommended, the rest being centres before it; 1 = it alone."""
 
 
 class SphereMirror(CentreSearch[SphereMirrorParameters]):
@@ -41,6 +43,9 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
 
     NAME = "sphere_mirror"
     Parameters = SphereMirrorParameters
+    KEPT = (*CentreSearch.KEPT, "average")
+    average: Vectors | None = None
+    """Running mean of the centres [d], off the sphere: steps that noise made cancel in it (Polyak & Juditsky 1992)."""
 
     @property
     def norm(self) -> float:
@@ -64,6 +69,15 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
         directions = tangent(self.random.standard_normal((self._size() // 2, self.n_genes)), at)
         steps = np.radians(self.angle_deg()) / np.sqrt(self.n_genes) * directions
         return np.concatenate([exp_map(at, steps), exp_map(at, -steps)])
+
+    def _learn(self, codes: Vectors, scores: Vectors) -> None:
+        super()._learn(codes, scores)
+        assert self.centre is not None
+        before = self.centre if self.average is None else self.average
+        self.average = before + self.parameters.newest * (self.centre - before)
+
+    def _centre(self) -> Vectors | None:
+        return self.centre if self.average is None else self.average
 
     def _move(self, centre: Vectors, codes: Vectors, scores: Vectors) -> Vectors:
         at = unit(centre)

@@ -95,7 +95,7 @@ def for_host(host: str, names: Iterable[str], file: Path | None) -> Access:
     tokens, key = read_tokens(file)
     if not tokens:
         raise AccessError(f"{file} holds no token. Make one: xdream status --new-token viewer:NAME --access {file}")
-    own = set() if host in ("0.0.0.0", "::") else {host}
+    own = set() if host in ("0.0.0.0", "::") else {host}  # binds nothing  # nosec B104
     return Access(tokens, key, LOOPBACK_NAMES | own | set(names), asks=True)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from protocol.keys import KEY_VARIABLE, KeyProblem, read_peer_key
 from server.status.access import Access, AccessError, add_token, for_host, is_loopback
 from server.status.process import PORT
 
@@ -27,6 +28,9 @@ def status(
     new_token: Annotated[str | None, typer.Option(help="Make a token, viewer:NAME or operator:NAME, and end.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM), for https.")] = None,
     key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
+    peer_key: Annotated[
+        Path | None, typer.Option(envvar=KEY_VARIABLE, help="What the server asks for: xdream keys make.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Serve the status page: look at sessions, running or finished, and pause, stop or annotate the one that runs."""
@@ -38,8 +42,9 @@ def status(
             raise AccessError(f"there is no session file or folder {place}")
         names = {socket.gethostname(), *(name or [])} if not is_loopback(host) else set(name or [])
         rules = for_host(host, names, access)
+        mine = read_peer_key(peer_key) if peer_key and not watch else None
         listening = _listen(host, port)
-    except (AccessError, OSError) as error:
+    except (AccessError, KeyProblem, OSError) as error:
         typer.echo(f"xdream status: {error}", err=True)
         raise typer.Exit(1) from None
     if not quiet:
@@ -47,7 +52,7 @@ def status(
     # A second's worth of imports, which no other command needs to wait for.
     from server.status.serving import serve
 
-    serve(place, None if watch else server, rules, listening, certificate, key)
+    serve(place, None if watch else server, rules, listening, certificate, key, mine)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -65,7 +70,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _say_where(listening: socket.socket, host: str, rules: Access, secure: bool) -> None:
     port = listening.getsockname()[1]
-    called = "localhost" if host in ("0.0.0.0", "::") else host
+    called = "localhost" if host in ("0.0.0.0", "::") else host  # binds nothing  # nosec B104
     typer.echo(f"status page at http{'s' if secure else ''}://{called}:{port}/  (Ctrl-C closes it, and nothing else)")
     if rules.asks and not secure:
         typer.echo("Tokens travel in the clear here: add --certificate and --key, or keep to the rig's own network.")

@@ -28,7 +28,7 @@ class Asked(BaseModel):
     """Random; asked again with the same one, nothing is done twice."""
     sequence: int = Field(0, ge=0, lt=2**53)
     """Counts what one page has asked for; kept with it."""
-    action: Literal["pause", "pause_now", "resume", "stop", "end", "note", "mark", "change"]
+    action: Literal["pause", "pause_now", "resume", "stop", "end", "note", "mark", "change", "drill"]
     author: str = Field("", max_length=60)
     text: Text = ""
     """Of a note or a mark."""
@@ -41,16 +41,26 @@ class Asked(BaseModel):
     parameters: dict[Annotated[str, Field(max_length=60)], float | int | bool | str] = Field({}, max_length=40)
     """A change: the optimizer's parameters from the next generation on."""
 
+    what: Literal[
+        "", "stall", "lose", "clock", "photodiode", "channel", "storm", "crash_simulator",
+        "look_away", "slow", "crash_display",
+    ] = ""  # fmt: skip
+    """A drill, in dry runs: what is to go wrong now (docs/simulator.md)."""
+    seconds: float = Field(5.0, ge=0, le=3600)
+    """A drill: for how long."""
+
     def control(self) -> Control:
         """Return it as the server takes it; raise Refused if it is not all there."""
         needed = {"note": self.text.strip(), "mark": self.stimulus_id is not None}
         needed["change"] = self.evolution is not None and bool(self.channels or self.parameters)
+        needed["drill"] = bool(self.what)
         if not needed.get(self.action, True):
             raise Refused(422, f"A {self.action} needs something to say: see /api/openapi.json.")
         return Control(self.control_id, self.action, self.author, {"sequence": self.sequence, **self._arguments()})
 
     def _arguments(self) -> dict[str, Any]:
         names = {"note": ("text",), "mark": ("text", "stimulus_id"), "change": ("evolution", "channels", "parameters")}
+        names["drill"] = ("what", "seconds")
         said = {name: getattr(self, name) for name in names.get(self.action, ())}
         return {name: value for name, value in said.items() if value not in ("", [], {})}
 

@@ -37,7 +37,7 @@ class Cursor:
     @classmethod
     def read(cls, text: str) -> "Cursor":
         """Return the cursor that was written so; the beginning, if it is none of ours."""
-        if not re.fullmatch(r"(\d{1,15}:){8}[^:]+", text, re.ASCII):
+        if not re.fullmatch(r"(\d{1,15}:){10}[^:]+", text, re.ASCII):
             return cls("", 0, log.Seen())
         scores, *seen, session_id = text.split(":")
         return cls(session_id, int(scores), log.Seen(*map(int, seen)))

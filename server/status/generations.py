@@ -24,6 +24,8 @@ _SLOTS = "SELECT COUNT(*) FROM stimuli WHERE stimulus_id BETWEEN ? AND ? OR stim
 _SCORES = """
     SELECT stimulus_id, score FROM scores WHERE evolution = ? AND generation = ? ORDER BY stimulus_id
 """
+_FIGURES = "SELECT rms_contrast, code_norm FROM stimuli WHERE evolution = ? AND generation = ?"
+"""The index stimuli_by_generation holds all of this: pictures and codes need not be read."""
 
 
 def generation(records: Records, evolution: int, number: int, repeats: int) -> Generation:
@@ -34,6 +36,7 @@ def generation(records: Records, evolution: int, number: int, repeats: int) -> G
     [sent, reported, received, shown, measured, settled] = records.rows(_TIMES, *which)[0]
     slots = repeats * int(records.value(_SLOTS, *ids_of(*which), FIRST_EVOLVED))
     scores = records.rows(_SCORES, *which)
+    figures = records.rows(_FIGURES, *which)
     own = [row for row in scores if row["stimulus_id"] >= FIRST_EVOLVED]
     fixed = [row["score"] for row in scores if row["stimulus_id"] < FIRST_EVOLVED]
     best = max(own, key=lambda row: -math.inf if row["score"] is None else row["score"], default=None)
@@ -53,6 +56,8 @@ def generation(records: Records, evolution: int, number: int, repeats: int) -> G
         scores=[_short(row["score"]) for row in own],
         references=[_short(score) for score in fixed],
         best=best["stimulus_id"] if best is not None and best["score"] is not None else None,
+        contrast=_short_interval([row["rms_contrast"] for row in figures]),
+        code_norm=_short_interval([row["code_norm"] for row in figures]),
         evolved=interval([row["score"] for row in own]),
         reference=interval(fixed),
     )
@@ -61,6 +66,11 @@ def generation(records: Records, evolution: int, number: int, repeats: int) -> G
 def _short(score: float | None) -> float | None:
     """Return a score with the digits that a page can show: thousands of them are sent."""
     return None if score is None else round(score, 3)
+
+
+def _short_interval(values: Sequence[float | None]) -> Interval:
+    mean, low, high = (None if each is None else round(each, 4) for each in interval(values))
+    return mean, low, high
 
 
 def interval(scores: Sequence[float | None]) -> Interval:

@@ -10,6 +10,10 @@ from server.status.shapes import Link
 
 LOST_S = 2.0
 """A peer not heard for so long is lost; the server thinks so too."""
+OLD_S = 5.0
+"""Onsets are found trial by trial; when the last one is older, it is said."""
+TOLD_S = 600.0
+"""Who was turned away at the door is told of for so long."""
 
 
 def links(records: Records, heard: Heard | None, ended: bool) -> list[Link]:
@@ -22,7 +26,11 @@ def _server(heard: Heard | None, ended: bool) -> Link:
     if heard is None:
         return Link(role="server", name="server", state="absent" if ended else "unknown")
     dropped = heard.vitals.n_dropped
-    detail = f"{dropped} messages dropped" if dropped else ""
+    words = [f"{dropped} messages dropped"] if dropped else []
+    refused = heard.vitals.links.get("refused")
+    if refused is not None and refused["heard_s"] < TOLD_S:
+        words.append(f"{refused['heard_s']:.0f} s ago {refused['name']}")
+    detail = "; ".join(words)
     return Link(role="server", name="server", state="ok", heard_at=heard.at, detail=detail)
 
 
@@ -53,13 +61,21 @@ def _disk(records: Records, heard: Heard | None) -> Link:
 
 def _clock(records: Records) -> Link:
     """Say how the onsets of the last presentations were found, which all timing hangs on."""
-    query = "SELECT onset_source, received_at FROM responses ORDER BY rowid DESC LIMIT 1"
+    query = (
+        "SELECT onset_source, received_at, residual_s, age_s FROM responses LEFT JOIN clocks USING (presentation_id)"
+        " ORDER BY responses.rowid DESC LIMIT 1"
+    )
     rows = records.rows(query)
     if not rows:
         return Link(role="clock", name="onsets", state="absent")
-    source, received_at = rows[0]
+    source, received_at, residual_s, age_s = rows[0]
     state: Any = "lost" if source in ("inferred", "") else "ok"
-    return Link(role="clock", name="onsets", state=state, heard_at=received_at, detail=f"by {source}")
+    words = [f"by {source}"]
+    if residual_s is not None:
+        words.append(_ms(residual_s, "clocks within "))
+    if age_s is not None and age_s > OLD_S:
+        words.append(f"last found {age_s:.0f} s before")
+    return Link(role="clock", name="onsets", state=state, heard_at=received_at, detail=", ".join(words))
 
 
 def _ms(seconds: float, before: str = "", after: str = "") -> str:

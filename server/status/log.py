@@ -38,13 +38,21 @@ class Seen(NamedTuple):
     peers: int = 0
     late: int = 0
     changes: int = 0
+    alarms: int = 0
+    over: int = 0
+
+
+ENDS = {"troubles": "cleared", "alarms": "over"}
+"""Tables of what has a beginning and an end, and the field that counts the ends."""
 
 
 def latest(records: Records) -> Seen:
     """Return how far one can read now."""
-    tables = {"late": "late_reports"} | {name: name for name in ("states", "troubles", "controls", "peers", "changes")}
+    names = ("states", "troubles", "controls", "peers", "changes", "alarms")
+    tables = {"late": "late_reports"} | {name: name for name in names}
     last = {name: records.value(f"SELECT COALESCE(MAX(rowid), 0) FROM {table}") for name, table in tables.items()}
-    return Seen(**last, cleared=records.value("SELECT COUNT(*) FROM troubles WHERE cleared_at IS NOT NULL"))
+    over = "SELECT COUNT(*) FROM {} WHERE cleared_at IS NOT NULL"
+    return Seen(**last, **{count: records.value(over.format(table)) for table, count in ENDS.items()})
 
 
 class Line(NamedTuple):
@@ -58,10 +66,10 @@ class Line(NamedTuple):
 
 def lines(records: Records, seen: Seen, now: Seen) -> list[Line]:
     """Return the lines that were added or have changed since."""
-    first_alarm = seen.troubles if now.cleared == seen.cleared else max(0, seen.troubles - RECENT_ALARMS)
     return [
         *_lines("states", _state, _after(records, "states", seen.states, now.states)),
-        *_lines("troubles", _alarm, _after(records, "troubles", first_alarm, now.troubles)),
+        *_lines("troubles", _trouble, _after(records, "troubles", _first("troubles", seen, now), now.troubles)),
+        *_lines("alarms", _alarm, _after(records, "alarms", _first("alarms", seen, now), now.alarms)),
         *_lines("controls", _control, _after(records, "controls", seen.controls, now.controls)),
         *_lines("peers", _peer, _after(records, "peers", seen.peers, now.peers)),
         *_lines("changes", _changed, _after(records, "changes", seen.changes, now.changes)),
@@ -71,20 +79,36 @@ def lines(records: Records, seen: Seen, now: Seen) -> list[Line]:
 
 def unseen(line: Line, seen: Seen, now: Seen) -> bool:
     """Return whether somebody who has read so far has yet to be told of a line."""
-    changed = line.table == "troubles" and seen.cleared != now.cleared and line.row > now.troubles - RECENT_ALARMS
-    return changed or line.row > getattr(seen, line.table)
+    changed = line.table in ENDS and _has_ended(line.table, seen, now)
+    recent = line.row > getattr(now, line.table) - RECENT_ALARMS
+    return bool((changed and recent) or line.row > getattr(seen, line.table))
+
+
+def open_troubles(records: Records) -> list[LogEntry]:
+    """Return what keeps the session from going on, as the file says."""
+    rows = records.rows("SELECT rowid, * FROM troubles WHERE cleared_at IS NULL ORDER BY rowid")
+    newest = {row["source"]: row for row in rows}
+    return [_trouble(row) for row in newest.values()]
 
 
 def open_alarms(records: Records) -> list[LogEntry]:
-    """Return what is wrong now, as the file says."""
-    rows = records.rows("SELECT rowid, * FROM troubles WHERE cleared_at IS NULL ORDER BY rowid")
-    newest = {row["source"]: row for row in rows}
-    return [_alarm(row) for row in newest.values()]
+    """Return what is wrong without stopping the session, as the file says."""
+    return [_alarm(row) for row in records.rows("SELECT rowid, * FROM alarms WHERE cleared_at IS NULL ORDER BY rowid")]
 
 
 def alarm(key: str, at: float, what: str, consequence: str, do: str) -> LogEntry:
     """Return an alarm that stands in no file."""
     return LogEntry(key=key, at=at, kind="alarm", what=what, consequence=consequence, do=do)
+
+
+def _has_ended(table: str, seen: Seen, now: Seen) -> bool:
+    return bool(getattr(seen, ENDS[table]) != getattr(now, ENDS[table]))
+
+
+def _first(table: str, seen: Seen, now: Seen) -> int:
+    """Return after which row to read: one that has been told may be over since."""
+    told: int = getattr(seen, table)
+    return max(0, told - RECENT_ALARMS) if _has_ended(table, seen, now) else told
 
 
 def _lines(table: str, read: Callable[[sqlite3.Row], LogEntry], rows: Iterable[sqlite3.Row]) -> list[Line]:
@@ -104,6 +128,19 @@ def _state(row: sqlite3.Row) -> LogEntry:
 
 def _alarm(row: sqlite3.Row) -> LogEntry:
     return LogEntry(
+        key=f"warning-{row['rowid']}",
+        at=row["began_at"],
+        kind="alarm",
+        stops=False,
+        what=row["what"],
+        consequence=row["consequence"],
+        do=row["remedy"],
+        cleared_at=row["cleared_at"],
+    )
+
+
+def _trouble(row: sqlite3.Row) -> LogEntry:
+    return LogEntry(
         key=f"alarm-{row['rowid']}",
         at=row["began_at"],
         kind="alarm",
@@ -121,6 +158,7 @@ def _control(row: sqlite3.Row) -> LogEntry:
         "note": str(arguments.get("text", "")),
         "mark": f"marked: {arguments.get('text') or 'worth a look'}",
         "change": _change(arguments),
+        "drill": f"drill: {arguments.get('what')}, {arguments.get('seconds', 5):g} s",
     }.get(row["action"], WORDS.get(row["action"], row["action"]))
     key, stimulus = f"control-{row['control_id']}", arguments.get("stimulus_id")
     return LogEntry(key=key, at=row["asked_at"], kind=kind, what=what, author=row["author"], stimulus_id=stimulus)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from protocol.keys import PeerKey
 from protocol.messages import Acknowledge, Control, Farewell, Hello, Message, Role, Vitals, Welcome
 from protocol.peer import Peer, new_instance
 
@@ -34,11 +35,18 @@ class Heard:
 class Operator:
     """Passes wishes on to the server at an address, and keeps what it says of itself. `start` it, then `close` it."""
 
-    def __init__(self, address: str, software: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        address: str,
+        software: str = "",
+        clock: Callable[[], float] = time.time,
+        key: PeerKey | None = None,
+    ) -> None:
         self.address = address
         self.heard: Heard | None = None
         self._hello = Hello(Role.OPERATOR.value, "status page", new_instance(), software=software)
         self._clock = clock
+        self._key = key
         self._wishes: queue.SimpleQueue[Control] = queue.SimpleQueue()
         self._kept: dict[str, Control] = {}
         self._answers: dict[str, Future[None]] = {}
@@ -77,7 +85,7 @@ class Operator:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            peer = Peer(self.address, lambda: self._hello, time.monotonic)
+            peer = Peer(self.address, lambda: self._hello, time.monotonic, key=self._key)
             while peer.farewell is None and not self._over.is_set():
                 for message in peer.receive(TURN_S):
                     self._take(message, peer)

@@ -1,5 +1,6 @@
 """The status page as a process of its own beside a session."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from protocol.keys import KEY_VARIABLE
 
 PORT = 8770
 """Where the page of a rig is found, unless somebody says otherwise."""
@@ -37,8 +40,13 @@ class StatusPage:
             self.process.stdout.close()
 
 
-def start(place: Path, server_address: str, host: str = "127.0.0.1", port: int | None = PORT) -> StatusPage:
-    """Start the page for a session file or a folder; on any free port if the one asked for is None or taken."""
+def start(
+    place: Path, server_address: str, host: str = "127.0.0.1", port: int | None = PORT, key: Path | None = None
+) -> StatusPage:
+    """Start the page for a session file or a folder; on any free port if the one asked for is None or taken.
+
+    `key` is the file with which it comes in, where the server asks for keys.
+    """
     port = port if port is not None and _is_free(host, port) else _free_port(host)
     server_address = server_address.replace("://0.0.0.0:", "://127.0.0.1:")  # it listens everywhere: it is here, too
     command = [sys.executable, "-m", "server.status", str(place), "--host", host, "--port", str(port)]
@@ -46,14 +54,15 @@ def start(place: Path, server_address: str, host: str = "127.0.0.1", port: int |
     process = subprocess.Popen(
         [*command, "--server", server_address],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
+        env={**os.environ, **({KEY_VARIABLE: str(key)} if key else {})},
     )  # fmt: skip
     return StatusPage(process, f"http://{host}:{port}/#/{place.stem if place.suffix else ''}")
 
 
 @contextmanager
-def beside(place: Path, server_address: str, port: int | None = PORT) -> Iterator[StatusPage]:
+def beside(place: Path, server_address: str, port: int | None = PORT, key: Path | None = None) -> Iterator[StatusPage]:
     """Keep a page open while something is done."""
-    page = start(place, server_address, port=port)
+    page = start(place, server_address, port=port, key=key)
     try:
         yield page
     finally:

@@ -104,6 +104,7 @@ def about(records: Records) -> About:
             _evolution(number, table, changed.get(number, {})) for number, table in enumerate(config.evolutions, 1)
         ],
         references=[Reference(stimulus_id=row[0], name=Path(row[1]).stem) for row in references],
+        rehearsal=facts.get("rehearsal", "null") != "null",
         config=facts["config"],
     )
 

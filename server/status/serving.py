@@ -9,6 +9,7 @@ from types import FrameType
 
 import uvicorn
 
+from protocol.keys import PeerKey
 from server.status.access import Access
 from server.status.app import create_app
 from server.status.library import Library
@@ -20,12 +21,12 @@ POLITENESS = 5
 
 def serve(
     place: Path, server: str | None, rules: Access, listening: socket.socket,
-    certificate: Path | None, key: Path | None,
+    certificate: Path | None, key: Path | None, peer_key: PeerKey | None = None,
 ) -> None:  # fmt: skip
     """Serve the page on a socket until the process is told to go; `server` is the address of one to ask, or None."""
     if sys.platform != "win32":
         os.nice(POLITENESS)
-    operator = None if server is None else Operator(server, f"xdream {version('xdream')}")
+    operator = None if server is None else Operator(server, f"xdream {version('xdream')}", key=peer_key)
     app = create_app(place, operator, rules)
     config = uvicorn.Config(
         app, log_level="warning", server_header=False, proxy_headers=False,

@@ -75,6 +75,8 @@ class About(Shape):
     baseline_window_s: tuple[float, float]
     evolutions: list[EvolutionAbout]
     references: list[Reference]
+    rehearsal: bool
+    """A dry run: the page offers drills."""
     config: str
 
 
@@ -102,6 +104,10 @@ class Generation(Shape):
     """Of the reference images in their order."""
     best: int | None = None
     """Its best-scored image."""
+    contrast: Interval = (None, None, None)
+    """Root mean square contrast of its images: the standard deviation of the grey value over white."""
+    code_norm: Interval = (None, None, None)
+    """Euclidean length of its codes."""
     evolved: Interval = (None, None, None)
     reference: Interval = (None, None, None)
 
@@ -116,6 +122,8 @@ class LogEntry(Shape):
     author: str = ""
     consequence: str = ""
     do: str = ""
+    stops: bool = True
+    """An alarm: whether the session waits until it is over."""
     cleared_at: float | None = None
     stimulus_id: int | None = None
 

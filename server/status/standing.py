@@ -177,9 +177,10 @@ def trials_out(records: Records, going: list[Generation]) -> list[Trial]:
 
 def alarms(records: Records, state: str, heard: Heard | None, about: About) -> list[LogEntry]:
     """Return what is wrong at this moment, in the words WHAT - SINCE - CONSEQUENCE - DO."""
-    if state not in ("waiting", "suspended"):
-        return []
     found = log.open_alarms(records)
+    if state not in ("waiting", "suspended"):
+        return found
+    found = log.open_troubles(records) + found
     if heard is None or state == "suspended":
         return found
     joined = heard.vitals.links

@@ -1,6 +1,7 @@
 """Every adapter's wire and its peer, for the suites that all must pass: a new one is a line in SYSTEMS."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,16 +17,21 @@ from adapters.events import Chunk
 from adapters.intan_rhx import IntanWire
 from adapters.live import Wire
 from adapters.lsl import MARKERS, LslWire
-from adapters.open_ephys import OpenEphysWire
+from adapters.open_ephys import EVENTS, OpenEphysWire
 from adapters.peers.blackrock import BlackrockPeer
 from adapters.peers.block import Block
 from adapters.peers.bridge import BridgePeer
+from adapters.peers.event_broadcaster import LINES_STREAM, BroadcasterPeer
 from adapters.peers.intan_rhx import IntanPeer
 from adapters.peers.lsl import LslPeer
 from adapters.peers.open_ephys import OpenEphysPeer
 from adapters.peers.plexnet import PlexNetPeer
+from adapters.peers.tdt import TdtPeer
+from adapters.peers.trodes import TrodesPeer
 from adapters.plexnet import PlexNetWire
 from adapters.rules import Rules
+from adapters.tdt import TdtWire
+from adapters.trodes import TrodesWire
 
 Stream = Iterator[tuple[int, list[Chunk]]]
 
@@ -72,6 +78,19 @@ def open_ephys(rig: Rig) -> Stream:
         yield block.end, frames(peer.say(block))
 
 
+def event_broadcaster(raw: bool) -> Callable[[Rig], Stream]:
+    def speak(rig: Rig) -> Stream:
+        peer = OpenEphysPeer(names(rig), float(rig.rate))
+        broadcaster = BroadcasterPeer(names(rig), float(rig.rate), raw)
+        behind: deque[list[Chunk]] = deque([[], []])
+        for block in blocks(rig, 640):
+            # What the Event Broadcaster says comes two blocks late, which is still in time.
+            behind.append([Chunk(0.0, message, EVENTS) for message in broadcaster.say(block)])
+            yield block.end, frames(peer.say(block)) + behind.popleft()
+
+    return speak
+
+
 def intan_rhx(rig: Rig) -> Stream:
     peer = IntanPeer(names(rig), n_words=2)
     for block in blocks(rig, 128):
@@ -107,9 +126,28 @@ def plexnet(rig: Rig) -> Stream:
         yield block.end, [Chunk(0.0, (packet,)) for packet in peer.say(block)]
 
 
+def trodes(rig: Rig) -> Stream:
+    peer = TrodesPeer(numbers(rig), rig.rate)
+    for block in blocks(rig, 20):
+        yield block.end, [Chunk(0.0, messages, port) for port, messages in peer.say(block)]
+
+
+def tdt(rig: Rig) -> Stream:
+    peer = TdtPeer(numbers(rig), bin_samples=1)
+    for block in blocks(rig, 10):
+        yield block.end, frames(peer.say(block))
+
+
 SYSTEMS = {
     "bridge": System(lambda rig, _: BridgeWire(Columns(names(rig))), bridge),
     "open_ephys": System(lambda rig, rules: OpenEphysWire(Columns(names(rig)), rules), open_ephys),
+    "event_broadcaster_json": System(
+        lambda rig, rules: OpenEphysWire(Columns(names(rig)), rules, "", 100), event_broadcaster(raw=False)
+    ),
+    "event_broadcaster_raw": System(
+        lambda rig, rules: OpenEphysWire(Columns(names(rig)), rules, str(LINES_STREAM), 100),
+        event_broadcaster(raw=True),
+    ),
     "intan_rhx": System(
         lambda rig, rules: IntanWire(Columns(names(rig)), rules, rig.rate),
         intan_rhx,
@@ -140,5 +178,18 @@ SYSTEMS = {
         plexnet,
         {"rate": Fraction(40_000), "first_tick": (1 << 32) - 150_000},
         bytestream=True,
+    ),
+    # Slower than any headstage, as there is a message a sample.
+    "trodes": System(
+        lambda rig, rules: TrodesWire(Columns(numbers(rig)), rules, rig.rate, 100),
+        trodes,
+        {"rate": Fraction(2_000), "first_tick": (1 << 32) - 20_000},
+        numbered=False,
+    ),
+    # Each bin a tick, since nothing is known more closely.
+    "tdt": System(
+        lambda rig, rules: TdtWire(Columns(numbers(rig)), rules, rig.rate, 1, 4),
+        tdt,
+        {"rate": Fraction(390_625, 16 * 24), "first_tick": (1 << 32) - 5_000},
     ),
 }

@@ -93,7 +93,7 @@ def still(name: str) -> Iterator[tuple[Gaze, Look]]:
     yield create_gaze(name, {}), lambda x, y: None
 
 
-@pytest.fixture(params=[*SUBJECTS, "none", "simulated"])
+@pytest.fixture(params=[*SUBJECTS, "none", "simulated", "animal"])
 def seen(request: pytest.FixtureRequest) -> Iterator[tuple[Gaze, Look]]:
     name = request.param
     with SUBJECTS[name]() if name in SUBJECTS else still(name) as (gaze, look):
@@ -103,7 +103,7 @@ def seen(request: pytest.FixtureRequest) -> Iterator[tuple[Gaze, Look]]:
 
 
 def test_every_source_is_tested_here() -> None:
-    assert {name.split()[0] for name in SUBJECTS} | {"none", "simulated"} == set(GAZES)
+    assert {name.split()[0] for name in SUBJECTS} | {"none", "simulated", "animal"} == set(GAZES)
 
 
 def test_it_gives_a_position_or_says_that_the_eye_is_lost(seen: tuple[Gaze, Look]) -> None:

@@ -325,6 +325,8 @@ def test_a_parameter_out_of_range_is_named(name: str, value: Any) -> None:
 def test_a_start_cannot_be_changed(name: str) -> None:
     with pytest.raises(OptimizerError, match="initial_codes cannot change"):
         an_optimizer(name).change(initial_codes=np.zeros((4, *SHAPE)))
+    with pytest.raises(OptimizerError, match="subspace cannot change"):
+        an_optimizer(name).change(subspace=np.eye(N_GENES))
 
 
 def test_a_bad_start_is_refused(name: str) -> None:

@@ -21,7 +21,12 @@ from protocol.messages import Onsets, Responses, StimulusBatch
 from protocol.plugins import PluginError
 
 SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05]}
-OPTIONS = {"simulator": {"network": f"{__name__}:Mean", "units": "0,2", "layer": "output"}}
+MEAN = {"network": f"{__name__}:Mean", "units": "0,2", "layer": "output"}
+OPTIONS = {
+    "simulator": MEAN,
+    "simulator with a preset": MEAN | {"preset": "IT"},
+    "simulator with known neurons": {"network": "known"},
+}
 EASY = {"lock_trials": "1", "lock_onsets": "2"}
 """A recording system's clock is found with one trial, since these tests show no more."""
 SHOWN_S = (0.0, 0.2, 0.4, 1.0, 1.2)
@@ -44,7 +49,7 @@ class Mean(nn.Module):
         return self.output(torch.mean(images, dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-@pytest.fixture(params=SOURCES)
+@pytest.fixture(params=[*SOURCES, *(name for name in OPTIONS if name not in SOURCES)])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResponseSource]:
     with ready(request.param, tmp_path) as source:
         source.begin(SETTINGS)
@@ -63,7 +68,7 @@ def ready(name: str, folder: Path) -> Iterator[ResponseSource]:
         return
     if name not in BEHIND:
         options = {"file": str(a_session(folder))} if name == "replay" else OPTIONS[name]
-        with closing(create_source(name, options)) as source:
+        with closing(create_source(name.partition(" ")[0], options)) as source:
             yield source
         return
     with closing(BEHIND[name](["1", "2"])) as peer, closing(create_source(name, peer.options | EASY)) as source:

@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+from adapters.alarms import Alarm, condition
+from protocol.messages import Role
 from server.status.feed import Cursor, Feed
 from server.status.library import Library
 from server.status.watched import Watched
@@ -79,6 +81,22 @@ def test_an_alarm_that_is_over_is_told_again(running: MadeSession) -> None:
     feed.refresh(None)
     [again, *_] = [line for line in json.loads(feed.since(cursor)[0])["log"] if line["key"] == alarm["key"]]
     assert again["cleared_at"] > alarm["at"]
+
+
+def test_a_warning_that_is_over_is_told_again_and_one_that_is_open_stands(running: MadeSession) -> None:
+    lost = Alarm("the recording loses data", "not measured, shown again", "use a cable")
+    running.tell(condition({"lost": lost}), Role.ACQUISITION)
+    feed = Feed(running.file.path)
+    feed.refresh(None)
+    event, cursor = feed.since("")
+    [stands] = json.loads(event)["standing"]["alarms"]
+    assert (stands["what"], stands["consequence"], stands["do"], stands["stops"]) == (*lost, False)
+    running.tell(condition({}), Role.ACQUISITION)
+    feed.refresh(None)
+    again = json.loads(feed.since(cursor)[0])
+    assert again["standing"]["alarms"] == []
+    [over] = again["log"]
+    assert (over["key"], over["cleared_at"] > over["at"]) == (stands["key"], True)
 
 
 def test_a_cursor_of_nobodys_begins_at_the_beginning(running: MadeSession) -> None:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import Window, served
 
+from adapters.alarms import Alarm, condition
+from protocol.messages import Role
 from server.status.access import Visitor, add_token, for_host
 from server.status.app import create_app
 from tests.page.made import MadeSession
@@ -129,6 +131,33 @@ def test_an_alarm_is_seen_as_what_since_consequence_do(window: Window, running: 
         running.clear()
         alarm.wait_for(state="detached")
         window.page.goto("about:blank")
+
+
+def test_a_warning_is_seen_while_it_lasts_and_stays_in_the_log(window: Window, running: MadeSession) -> None:
+    silent = Alarm("no spike for 60 s on channel pixel/3", "it adds nothing", "look at its threshold")
+    running.go_on(3)
+    with served(create_app(running.file.path)) as url:
+        page = opened(window, url, "running")
+        running.tell(condition({"silent": silent}), Role.ACQUISITION)
+        warning = page.locator("#alarms .alarm.warning").filter(has_text=silent.what)
+        assert all(part in warning.text_content() for part in (*silent, "WHAT", "SINCE", "CONSEQUENCE", "DO"))
+        assert page.locator("#state .word").text_content() == "running", "nothing stops for it"
+        line = page.locator("#log .lines li").filter(has_text=silent.what)
+        assert "still so" in line.text_content()
+        running.tell(condition({}), Role.ACQUISITION)
+        warning.wait_for(state="detached")
+        line.filter(has_text="over after").wait_for()
+        window.page.goto("about:blank")
+
+
+def test_each_generation_says_its_contrast_and_how_far_out_its_codes_lie(window: Window, url: str) -> None:
+    page = opened(window, url)
+    page.locator(".film .thumb").first.click()
+    page.get_by_text("generation 1 of 4").wait_for()
+    [contrast, norm] = [page.locator(".figure").nth(place) for place in range(2)]
+    assert "Contrast (rms)" in contrast.text_content()
+    assert "Code norm" in norm.text_content()
+    assert contrast.locator(".sparkline line").count() == 1, "where this generation stands among all"
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, url: str) -> None:

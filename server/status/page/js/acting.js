@@ -8,7 +8,7 @@ const KEY = "xdream-author";
 const page = crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), "p");
 const TRIES = 3;
 const DONE = { pause: "paused", pause_now: "paused", resume: "running", stop: "ended", end: "ended" };
-const NAMES = { pause: "Pause at the end of the trial", pause_now: "Pause now", resume: "Resume", stop: "Stop after this generation", end: "End now", note: "Note", mark: "Mark", change: "Change from the next generation on" };
+const NAMES = { pause: "Pause at the end of the trial", pause_now: "Pause now", resume: "Resume", stop: "Stop after this generation", end: "End now", note: "Note", mark: "Mark", change: "Change from the next generation on", drill: "Fire drill" };
 let sequence = 0;
 
 export const author = () => localStorage.getItem(KEY) ?? "";

@@ -17,7 +17,7 @@ export function alarmsPanel(session) {
 
 function banner(alarm) {
   const part = (title, name, text) => h("p", { className: name }, h("small", {}, title), text);
-  return h("div", { className: "alarm", "data-key": alarm.key },
+  return h("div", { className: alarm.stops === false ? "alarm warning" : "alarm", "data-key": alarm.key },
     h("span", { className: "shape" }, shape("suspended")),
     part("WHAT", "what", alarm.what),
     part("SINCE", "since", " "),

@@ -3,6 +3,7 @@
 import { ask, sessionPath } from "../api.js";
 import { byId, h, refill } from "../dom.js";
 import { digits } from "../format.js";
+import { figures } from "./figures.js";
 import { thumb } from "./now.js";
 
 const FILM = 40; // pictures in the film; a longer session is sampled
@@ -24,6 +25,7 @@ export function browserPanel(session) {
     parts.follow.setAttribute("aria-pressed", String(chosen.follow));
     parts.label.textContent = `generation ${chosen.generation} of ${most}`;
     film(session, parts.rows.film, generations, chosen, (generation) => go(generation));
+    figures(parts.rows.figures, generations, chosen.generation);
     const scored = generations.some((row) => row.generation === chosen.generation);
     const key = `${chosen.evolution} ${chosen.generation} ${chosen.sort} ${scored} ${scored || (open?.shown ?? 0)}`;
     if (key === shown || !chosen.generation) return;
@@ -56,7 +58,7 @@ function layout(session, chosen, update) {
   const several = session.about.evolutions.length > 1;
   const chooser = h("div", { className: "chooser" }, several ? which : null, label, slider, sort, follow);
   const filmStrip = h("div", { className: "film", role: "group", "aria-label": "Best image of each generation" });
-  return { slider, label, follow, rows: { film: filmStrip, chooser, gallery: h("div", { className: "gallery", id: "gallery" }) } };
+  return { slider, label, follow, rows: { film: filmStrip, chooser, figures: h("div", { className: "figures" }), gallery: h("div", { className: "gallery", id: "gallery" }) } };
 }
 
 function film(session, element, generations, chosen, go) {

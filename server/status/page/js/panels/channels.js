@@ -1,8 +1,9 @@
 // How every channel does, sortable; the one that is chosen shows its spikes.
 
 import { ask, sessionPath } from "../api.js";
-import { byId, h, refill, svg } from "../dom.js";
+import { byId, h, refill } from "../dom.js";
 import { digits, signed } from "../format.js";
+import { sparkline } from "../sparkline.js";
 
 const AGAIN_MS = 2000; // at most so often, however fast generations are
 const COLUMNS = [["channel", "Channel"], ["rate_hz", "Rate, sp/s"], ["baseline_hz", "Baseline, sp/s"], ["change_hz", "Since gen 1"], ["reliability", "Reliability"]];
@@ -52,11 +53,4 @@ function row(each, draw) {
     h("th", { scope: "row" }, h("button", { "aria-pressed": String(selected), "aria-label": `${each.name}${star ? ", scored" : ""}`, onclick: choose }, each.name + star)),
     h("td", {}, digits(each.rate_hz)), h("td", {}, digits(each.baseline_hz)), h("td", {}, each.change_hz === null ? "–" : signed(each.change_hz)),
     h("td", {}, each.reliability === null ? "–" : each.reliability.toFixed(2)), h("td", {}, sparkline(each.history_hz)));
-}
-
-function sparkline(history) {
-  const values = history.map((value) => value ?? 0);
-  const most = Math.max(...values, 1e-9);
-  const points = values.map((value, place) => `${(80 * place) / Math.max(1, values.length - 1)},${20 - (18 * Math.max(0, value)) / most}`);
-  return svg("svg", { class: "sparkline", viewBox: "0 0 80 22", "aria-hidden": "true", preserveAspectRatio: "none" }, svg("polyline", { points: points.join(" ") }));
 }

@@ -3,6 +3,7 @@
 import { byId, h, refill } from "../dom.js";
 import { act, wishes } from "../acting.js";
 import { changeDialog } from "../change.js";
+import { drillDialog } from "../drill.js";
 import { question } from "../question.js";
 
 const ASKING = {
@@ -13,6 +14,8 @@ const ASKING = {
 export function controlsPanel(session) {
   const element = byId("controls");
   const press = (action) => async () => {
+    if (action === "change") return changeDialog(session);
+    if (action === "drill") return drillDialog(session);
     if (action === "pause" && wishes.pending("pause")) action = "pause_now";
     if (ASKING[action] && !(await question(ASKING[action], action === "stop" ? "Stop" : "End now"))) return;
     await act(session, { action });
@@ -21,7 +24,7 @@ export function controlsPanel(session) {
     update() {
       const found = buttons(session);
       refill(element, found, () => found.map(([action, text, off, kind]) =>
-        h("button", { className: kind, disabled: off, "data-action": action, title: `key ${action[0]}`, onclick: action === "change" ? () => changeDialog(session) : press(action) }, text)));
+        h("button", { className: kind, disabled: off, "data-action": action, title: action === "drill" ? "let something go wrong" : `key ${action[0]}`, onclick: press(action) }, text)));
       wishes.settle(session);
     },
   };
@@ -30,12 +33,14 @@ export function controlsPanel(session) {
 function buttons(session) {
   const { standing, canAct } = session;
   if (session.role !== "operator" || standing.state === "ended") return [];
-  const paused = standing.state === "paused";
+  const held = standing.alarms.some((alarm) => alarm.do.startsWith("press Resume"));
+  const paused = standing.state === "paused" || held;
   const over = ["ending", "ended"].includes(standing.state);
   const off = !canAct || over;
   const begun = standing.last_trial > 0;
   const main = paused
-    ? ["resume", begun ? "▶ Resume" : "▶ Start", off, "main"]
+    ? ["resume", begun || held ? "▶ Resume" : "▶ Start", off, "main"]
     : ["pause", wishes.pending("pause") ? "Pause now" : "❚❚ Pause", off, "main"];
-  return [main, ["stop", "■ Stop", off, ""], ["end", "End now", off, "grave"], ["change", "Change…", off, ""]];
+  const drill = session.about.rehearsal ? [["drill", "Drill…", off, ""]] : [];
+  return [main, ["stop", "■ Stop", off, ""], ["end", "End now", off, "grave"], ["change", "Change…", off, ""], ...drill];
 }

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.optimizers`: every search in the same synthetic world, as ratios of one run.
+"""`python -m benchmarks.optimizers_synthetic`: every search in the same synthetic world, as ratios of one run.
 
 A search is judged by the noise-free activation of what it recommends, never by its best score. All searches
 get the same neurons, as many presentations, and codes of one norm, which is to say images of like contrast.
@@ -121,7 +121,9 @@ def print_results(console: Console, title: str, results: dict[str, list[Run]]) -
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.optimizers", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.optimizers_synthetic", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES), metavar="NAME")
     parser.add_argument("--kinds", nargs="+", choices=["IT", "V1"], default=["IT", "V1"], help="of neurons")
     parser.add_argument("--recordings", nargs="+", choices=RECORDINGS, default=list(RECORDINGS), metavar="NAME")

@@ -1,0 +1,109 @@
+"""What is on record as tables in Markdown, and as a plot of the house's own search against every other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.optimizers.conditions import CONDITIONS
+from benchmarks.optimizers.runs import Result
+from benchmarks.optimizers.searches import ENTRIES
+from benchmarks.optimizers.statistics import Ratio, compare, holm
+
+OURS = {"sphere_mirror": "tab:orange", "sphere_mirror, axes": "tab:blue"}
+"""The searches that are compared with all others, and their colours."""
+Ratios = dict[tuple[str, str, str], tuple[Ratio, float]]
+"""Search of ours, other search and condition to the ratio of the two, and its p corrected for all of them."""
+
+
+def ratios(results: Sequence[Result]) -> Ratios:
+    """Return the ratio of each of ours to each other search in each condition, with p corrected over all."""
+    first = next(iter(OURS))  # compared with the second in the second's table
+    found = {
+        (own, other, condition): ratio
+        for own in OURS
+        for other in ENTRIES
+        for condition in CONDITIONS
+        if other != own and not (own == first and other in OURS)
+        if (ratio := compare(results, own, other, condition))
+    }
+    corrected = holm([ratio.p for ratio in found.values()])
+    return {key: (ratio, p) for (key, ratio), p in zip(found.items(), corrected, strict=True)}
+
+
+def ratio_table(found: Ratios, own: str) -> str:
+    """Return a row for each other search: the ratio of one of ours to it in each condition."""
+    rows = [[f"`{own}` over", *(each.title for each in CONDITIONS.values()), "units / pairs"]]
+    for other in ENTRIES:
+        ratios_ = [found.get((own, other, condition)) for condition in CONDITIONS]
+        sizes = {f"{each[0].n_units} / {each[0].n_runs}" for each in ratios_ if each}
+        if sizes:
+            rows.append([f"`{other}`", *map(_cell, ratios_), "; ".join(sorted(sizes))])
+    return _markdown(rows)
+
+
+def activation_table(results: Sequence[Result], kinds: Sequence[str] = ("",)) -> str:
+    """Return a row for each search: mean activation by condition, contrast and number of runs."""
+    rows = [["search", *(each.title for each in CONDITIONS.values()), "contrast", "runs"]]
+    for search in ENTRIES:
+        own = [each for each in results if each.key.search == search and each.key.unit.startswith(tuple(kinds))]
+        if own:
+            contrast = f"{np.mean([each.contrast for each in own]):.3f}"
+            rows.append([f"`{search}`", *(_mean(own, condition) for condition in CONDITIONS), contrast, str(len(own))])
+    return _markdown(rows)
+
+
+def draw(found: Ratios, path: Path) -> None:
+    """Draw the ratios with their intervals, a panel for each condition."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    others = [other for other in ENTRIES if any(key[1] == other for key in found)]
+    height = 1.2 + 0.32 * len(others)
+    figure, panels = plt.subplots(1, len(CONDITIONS), figsize=(12, height), sharey=True, layout="constrained")
+    for panel, (condition, about) in zip(panels, CONDITIONS.items(), strict=True):
+        for (own, other, where), (ratio, p) in found.items():
+            if where == condition:
+                place = others.index(other) + 0.18 * (1 if own.endswith("axes") else -1)
+                error = [[ratio.ratio - ratio.low], [ratio.high - ratio.ratio]]
+                filled = OURS[own] if p < 0.05 else "white"
+                panel.errorbar(ratio.ratio, place, xerr=error, fmt="o", color=OURS[own], markerfacecolor=filled)
+        panel.axvline(1, color="black", linewidth=0.8)
+        panel.axvline(1.25, color="grey", linewidth=0.8, linestyle=":")
+        panel.set_xscale("log")
+        panel.set_xticks([0.8, 1, 1.25, 1.5, 2], ["0.8", "1", "1.25", "1.5", "2"])
+        panel.set_xticks([], minor=True)
+        panel.set_title(about.title, fontsize=10)
+        panel.grid(axis="y", linewidth=0.3)
+    panels[0].set_yticks(range(len(others)), others)
+    panels[0].invert_yaxis()
+    handles = [plt.Line2D([], [], color=colour, marker="o", label=own) for own, colour in OURS.items()]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False)
+    figure.supxlabel("activation, over that by the search named at the left; filled: p < 0.05 (Holm)", fontsize=10)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _cell(found: tuple[Ratio, float] | None) -> str:
+    if found is None:
+        return ""
+    ratio, p = found
+    text = f"{ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+    text = f"**{text}**" if p < 0.05 else text
+    return f"{text}, p {_p(p)}"
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 1 else "1"
+
+
+def _mean(results: Sequence[Result], condition: str) -> str:
+    values = [each.activation for each in results if each.key.condition == condition]
+    return f"{np.mean(values):.2f}" if values else ""
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])

@@ -1,0 +1,76 @@
+"""Reference sets: the procedural pictures that come with XDream, or any folder of pictures."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from protocol.arrays import Images
+from server.build import PICTURES
+from server.config import ConfigError
+from simulator.networks.images import KINDS, _one
+from simulator.study.tables import Images as ImagesTable
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Pictures by number, the same ones everywhere; a worker on another machine needs the same folder."""
+
+    folder: str
+    count: int
+    seed: int
+    digest: str
+    """Of what it holds: of a folder, of its files' names and sizes."""
+
+    def pictures(self, numbers: range | list[int], size_px: tuple[int, int]) -> Images:
+        """Return these pictures, [n, height_px, width_px, 3]; of a folder's, the middle, scaled."""
+        if not self.folder:
+            drawn = [_procedural(self.seed, number) for number in numbers]
+            if not drawn or drawn[0].shape[:2] == size_px:
+                return np.stack(drawn) if drawn else np.zeros((0, *size_px, 3), np.uint8)
+            return np.stack([_fitted(Image.fromarray(each), size_px) for each in drawn])
+        files = _files(self.folder)
+        return np.stack([_load(files[number], size_px) for number in numbers])
+
+    def name(self, number: int) -> str:
+        """Return what a picture is called."""
+        return str(_files(self.folder)[number].relative_to(self.folder)) if self.folder else KINDS[number % len(KINDS)]
+
+
+def image_set(table: ImagesTable) -> ImageSet:
+    """Return the set that a table describes; raise ConfigError if there is none."""
+    if not table.folder:
+        digest = hashlib.sha256(f"procedural {table.seed} {table.count}".encode()).hexdigest()
+        return ImageSet("", table.count, table.seed, digest)
+    files = _files(table.folder)[: table.count]
+    if len(files) < 2:
+        raise ConfigError(f"[references], folder: {table.folder} holds {len(files)} pictures, and two are the least.")
+    listed = [[str(each.relative_to(table.folder)), each.stat().st_size] for each in files]
+    digest = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+    return ImageSet(table.folder, len(files), 0, digest)
+
+
+@lru_cache(maxsize=2)
+def _files(folder: str) -> list[Path]:
+    return sorted(each for each in Path(folder).rglob("*") if each.suffix.lower() in PICTURES)
+
+
+def _procedural(seed: int, number: int) -> Images:
+    """Return the picture of that number, as `procedural_images` draws it among any others."""
+    return _one(seed, tuple(range(len(KINDS))), number)[0]
+
+
+def _load(file: Path, size_px: tuple[int, int]) -> Images:
+    try:
+        with Image.open(file) as picture:
+            return _fitted(picture.convert("RGB"), size_px)
+    except (OSError, UnidentifiedImageError) as wrong:
+        raise ConfigError(f"[references], folder: {file} cannot be read as a picture: {wrong}.") from wrong
+
+
+def _fitted(picture: Image.Image, size_px: tuple[int, int]) -> Images:
+    return np.array(ImageOps.fit(picture, size_px[::-1], Image.Resampling.LANCZOS), np.uint8)
