@@ -42,7 +42,7 @@ def compare_paces(folder: Path, generations: int, config: Path = DRY_RUN) -> Com
 
 def dry_run_pace(config: Path, session: Path, generations: int) -> float:
     """Run `xdream dry-run --fast`; return its measured presentations a second, read from the session file."""
-    command = [sys.executable, "-m", "server", "dry-run", str(config), "--fast", "--quiet"]
+    command = [sys.executable, "-m", "server", "dry-run", str(config), "--fast", "--quiet", "--no-page"]
     subprocess.run([*command, "--generations", str(generations), "--session", str(session)], check=True)
     with closing(sqlite3.connect(session)) as connection:
         return float(connection.execute(PACE).fetchone()[0])

@@ -74,6 +74,11 @@ def why_peer_failed(how: str, address: str, key: PeerKey | None) -> str:
             f"the server at {address} does not let the key {key.name!r} in: it is not on its list. On its machine "
             "xdream keys list says which are; xdream keys make NAME --role ROLE makes one to bring here."
         )
+    if how == CUT:
+        return (
+            f"the server at {address} hangs up at once: it knows no keys (start it with its keys, docs/security.md), "
+            f"or it is not the one that the key {key.name!r} was made for (ask for a key of this one)."
+        )
     return (
         f"the server at {address} is not the one that the key {key.name!r} was made for. "
         "Ask for a key of this server: on its machine, xdream keys make NAME --role ROLE."

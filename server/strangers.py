@@ -56,7 +56,8 @@ class Strangers:
         elif how == OTHER_KEY:
             self.tell(how, "turned away a peer whose key was made for another server; xdream keys make gives it one.")
         elif how != AUTH:  # those were told of by name
-            self.tell(NONSENSE, "somebody knocked and said nothing sensible: a port scan, or another program.")
+            peer = "a peer that has no key (--key FILE)" if self._locked else "a peer that comes with a key"
+            self.tell(NONSENSE, f"somebody knocked and said nothing sensible: {peer}, a port scan, another program.")
 
     def tell(self, kind: str, sentence: str) -> None:
         """Log a sentence, once a period, and no more than so many of its kind; `kind` is one of few."""

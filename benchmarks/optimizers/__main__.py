@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     if len({result.key.search for result in results}) > 1:
         found = report.ratios(results)
         tables = [report.ratio_table(found, own) for own in report.OURS if any(key[0] == own for key in found)]
-        for text in (*tables, report.activation_table(results)):
+        for text in (*tables, *map(report.activation_table, (results, report.shared(results)))):
             console.print(text, end="\n\n", markup=False, highlight=False, soft_wrap=True)
         if options.plot:
             report.draw(found, options.plot)

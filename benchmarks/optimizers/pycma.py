@@ -52,7 +52,8 @@ class Pycma:
 
     def recommend(self) -> Codes:
         """Return the mean [d]."""
-        return self._shown(np.array(self.strategy.mean)[None])[0]
+        [code] = self._shown(np.array(self.strategy.mean)[None])
+        return np.asarray(code)
 
     def _shown(self, codes: NDArray[Any]) -> Codes:
         if self.norm is not None:

@@ -13,11 +13,14 @@ from benchmarks.optimizers.statistics import Ratio, compare, holm
 OURS = {"sphere_mirror": "tab:orange", "sphere_mirror, axes": "tab:blue"}
 """The searches that are compared with all others, and their colours."""
 Ratios = dict[tuple[str, str, str], tuple[Ratio, float]]
-"""Search of ours, other search and condition to the ratio of the two, and its p corrected for all of them."""
+"""Search of ours, other search and condition to the ratio of the two, and its corrected p."""
 
 
 def ratios(results: Sequence[Result]) -> Ratios:
-    """Return the ratio of each of ours to each other search in each condition, with p corrected over all."""
+    """Return the ratio of each of ours to each other search in each condition.
+
+    p is corrected for all comparisons on as many units as there are, and apart from them for those on fewer.
+    """
     first = next(iter(OURS))  # compared with the second in the second's table
     found = {
         (own, other, condition): ratio
@@ -27,8 +30,12 @@ def ratios(results: Sequence[Result]) -> Ratios:
         if other != own and not (own == first and other in OURS)
         if (ratio := compare(results, own, other, condition))
     }
-    corrected = holm([ratio.p for ratio in found.values()])
-    return {key: (ratio, p) for (key, ratio), p in zip(found.items(), corrected, strict=True)}
+    corrected: dict[tuple[str, str, str], float] = {}
+    most = max((ratio.n_units for ratio in found.values()), default=0)
+    for whole in (True, False):
+        family = [key for key, ratio in found.items() if (ratio.n_units == most) == whole]
+        corrected |= zip(family, holm([found[key].p for key in family]), strict=True)
+    return {key: (ratio, corrected[key]) for key, ratio in found.items()}
 
 
 def ratio_table(found: Ratios, own: str) -> str:
@@ -42,15 +49,24 @@ def ratio_table(found: Ratios, own: str) -> str:
     return _markdown(rows)
 
 
-def activation_table(results: Sequence[Result], kinds: Sequence[str] = ("",)) -> str:
-    """Return a row for each search: mean activation by condition, contrast and number of runs."""
+def activation_table(results: Sequence[Result]) -> str:
+    """Return a row for each search: mean activation by condition, contrast of its pictures, and number of runs."""
     rows = [["search", *(each.title for each in CONDITIONS.values()), "contrast", "runs"]]
     for search in ENTRIES:
-        own = [each for each in results if each.key.search == search and each.key.unit.startswith(tuple(kinds))]
+        own = [each for each in results if each.key.search == search]
         if own:
             contrast = f"{np.mean([each.contrast for each in own]):.3f}"
             rows.append([f"`{search}`", *(_mean(own, condition) for condition in CONDITIONS), contrast, str(len(own))])
     return _markdown(rows)
+
+
+def shared(results: Sequence[Result]) -> list[Result]:
+    """Return the results of units, conditions and seeds that every search had, so that means compare."""
+    had: dict[str, set[tuple[int, str, str]]] = {}
+    for each in results:
+        had.setdefault(each.key.search, set()).add((each.key.seed, each.key.condition, each.key.unit))
+    all_had = set.intersection(*had.values())
+    return [each for each in results if (each.key.seed, each.key.condition, each.key.unit) in all_had]
 
 
 def draw(found: Ratios, path: Path) -> None:
@@ -59,10 +75,13 @@ def draw(found: Ratios, path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
 
     others = [other for other in ENTRIES if any(key[1] == other for key in found)]
     height = 1.2 + 0.32 * len(others)
-    figure, panels = plt.subplots(1, len(CONDITIONS), figsize=(12, height), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(
+        1, len(CONDITIONS), figsize=(12, height), sharex=True, sharey=True, layout="constrained"
+    )
     for panel, (condition, about) in zip(panels, CONDITIONS.items(), strict=True):
         for (own, other, where), (ratio, p) in found.items():
             if where == condition:
@@ -73,14 +92,15 @@ def draw(found: Ratios, path: Path) -> None:
         panel.axvline(1, color="black", linewidth=0.8)
         panel.axvline(1.25, color="grey", linewidth=0.8, linestyle=":")
         panel.set_xscale("log")
-        panel.set_xticks([0.8, 1, 1.25, 1.5, 2], ["0.8", "1", "1.25", "1.5", "2"])
+        panel.set_xlim(0.7, 3)  # an interval may go on beyond
+        panel.set_xticks([0.8, 1, 1.25, 2], ["0.8", "1", "1.25", "2"])
         panel.set_xticks([], minor=True)
         panel.set_title(about.title, fontsize=10)
         panel.grid(axis="y", linewidth=0.3)
     panels[0].set_yticks(range(len(others)), others)
-    panels[0].invert_yaxis()
-    handles = [plt.Line2D([], [], color=colour, marker="o", label=own) for own, colour in OURS.items()]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False)
+    panels[0].set_ylim(len(others) - 0.4, -0.6)
+    handles = [Line2D([], [], color=colour, marker="o", label=own) for own, colour in OURS.items()]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False)
     figure.supxlabel("activation, over that by the search named at the left; filled: p < 0.05 (Holm)", fontsize=10)
     figure.savefig(path, dpi=110)
     plt.close(figure)
