@@ -311,6 +311,28 @@ def test_a_sweep_tries_one_value_at_a_time() -> None:
     assert len({way.label for way in ways}) == len(ways)
 
 
+def test_parameters_that_suit_a_generators_codes_go_by_an_optimizers_name_and_above_that_its_label() -> None:
+    text = TINY.replace("population = 10", "population = 10\nsweep = { mutation_rate = [0.9] }")
+    text += """
+[[generator]]
+name = "embedded"
+optimizers.genetic = { population = 30, selectivity = 1.5, mutation_rate = 0.4 }
+optimizers.GA = { selectivity = 3.0 }
+"""
+    found = {e.labels.optimizer: e.experiment.optimizer["parameters"] for b in planned(text) for e in b.planned}
+    assert found["GA"] == {"population": 10, "selectivity": 3.0, "mutation_rate": 0.4}
+    assert found["GA mutation_rate=0.9"] == {"population": 10, "selectivity": 3.0, "mutation_rate": 0.9}
+
+
+@pytest.mark.parametrize("overlays", [[], ["pretrained"]])
+@pytest.mark.parametrize("study", ["optimizers", "sweeps"])
+def test_fdgd_and_nes_are_xdreams_own_and_beside_them_the_servers(study: str, overlays: list[str]) -> None:
+    ways = [way for way in searches(load_study(study, overlays).optimizers) if way.name in ("fdgd", "nes")]
+    own = {way.of for way in ways if way.parameters.get("xdream_compatible")}
+    assert own == {"FDGD", "NES"}
+    assert {way.of for way in ways} - own == {"FDGD, standardised", "NES, standardised"}
+
+
 def test_a_store_knows_itself_and_refuses_what_is_none(tmp_path: Path, finished: Path) -> None:
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as connection:

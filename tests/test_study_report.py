@@ -97,6 +97,22 @@ def test_optimizers_are_compared_unit_by_unit() -> None:
     found = judged(*rows)
     assert [found[number].verdict for number in (8, 9, 13)] == [REPRODUCED, REPRODUCED, REPRODUCED]
     assert "FDGD output 1.33" in found[8].numbers
+    assert "standardised" not in found[8].numbers + found[9].numbers
+
+
+@pytest.mark.parametrize(("number", "spikes"), [(8, 0.0), (9, 20.0)])
+def test_the_claims_on_gradients_are_about_xdreams_own_and_tell_of_the_standardised(number: int, spikes: float) -> None:
+    values = {"GA": (1, 1, 1, 1), "FDGD": (0.5, 0.5, 2, 2), "NES": (0.5, 0.5, 2, 2)}
+    if spikes:
+        values |= {"FDGD": (0.5, 0.5, 0.5, 0.5), "NES": (0.5, 0.5, 0.5, 2)}
+    ours = {"FDGD, standardised": (1.5, 1.5, 0.7, 0.7), "NES, standardised": (1.5, 1.5, 0.7, 0.7)}
+    done = [in_all_layers(*each, optimizer=name, spikes=spikes) for name, each in (values | ours).items()]
+    found = judged(*done)[number]
+    assert found.verdict == REPRODUCED
+    assert "with scores standardised: FDGD early 1.50" in found.numbers
+    only_ours = [in_all_layers(1, 1, 1, 1, spikes=spikes)]
+    only_ours += [in_all_layers(*each, optimizer=name, spikes=spikes) for name, each in ours.items()]
+    assert judged(*only_ours)[number].verdict == UNTESTABLE
 
 
 def test_a_level_of_noise_that_helps_is_no_steady_loss() -> None:

@@ -67,7 +67,7 @@ class ProceduralImages:
 
 def procedural_images(n: int, seed: int, kinds: Sequence[str] | None = None, processes: int = 1) -> ProceduralImages:
     """Return `n` images of the given kinds (all, unless told), each kind and colour about equally often."""
-    draw = partial(_one, seed, tuple(KINDS.index(kind) for kind in kinds or KINDS))
+    draw = partial(procedural_image, seed, tuple(KINDS.index(kind) for kind in kinds or KINDS))
     if processes == 1:
         drawn = [draw(i) for i in range(n)]
     else:
@@ -78,8 +78,11 @@ def procedural_images(n: int, seed: int, kinds: Sequence[str] | None = None, pro
     return ProceduralImages(images, labels[:, 0], labels[:, 1])
 
 
-def _one(seed: int, kinds: tuple[int, ...], index: int) -> tuple[NDArray[np.uint8], int, int]:
-    """Return image number `index` of a set with the indices of its kind and colour."""
+def procedural_image(seed: int, kinds: tuple[int, ...], index: int) -> tuple[NDArray[np.uint8], int, int]:
+    """Return image number `index` of a set, [64, 64, 3] RGB, with the indices of its kind and colour.
+
+    `kinds` are the indices into KINDS that the set takes in turn.
+    """
     random = np.random.default_rng((seed, index))
     kind, colour = kinds[index % len(kinds)], int(random.integers(len(COLOURS)))
     return _coloured(DRAW[KINDS[kind]](random), colour, random), kind, colour

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from protocol.arrays import Images
 from server.build import PICTURES
 from server.config import ConfigError
-from simulator.networks.images import KINDS, _one
+from simulator.networks.images import KINDS, procedural_image
 from simulator.study.tables import Images as ImagesTable
 
 
@@ -61,7 +61,7 @@ def _files(folder: str) -> list[Path]:
 
 def _procedural(seed: int, number: int) -> Images:
     """Return the picture of that number, as `procedural_images` draws it among any others."""
-    return _one(seed, tuple(range(len(KINDS))), number)[0]
+    return procedural_image(seed, tuple(range(len(KINDS))), number)[0]
 
 
 def _load(file: Path, size_px: tuple[int, int]) -> Images:

@@ -15,6 +15,8 @@ class Search:
     label: str
     name: str
     parameters: dict[str, Any]
+    of: str
+    """The label of the optimizer that this is a sweep's variant of; of others, their own."""
 
 
 def label_of(table: Network | Generator | Initial) -> str:
@@ -27,9 +29,11 @@ def searches(optimizers: Iterable[Optimizer]) -> list[Search]:
     found = []
     for each in optimizers:
         label = each.label or each.name
-        found.append(Search(label, each.name, each.parameters))
+        found.append(Search(label, each.name, each.parameters, label))
         for key, values in each.sweep.items():
-            found += [Search(f"{label} {key}={value}", each.name, each.parameters | {key: value}) for value in values]
+            found += [
+                Search(f"{label} {key}={value}", each.name, each.parameters | {key: value}, label) for value in values
+            ]
     return found
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,8 @@ def _units(table: Network, spec: NetworkSpec, layer: str) -> list[Target]:
 
 def _with(generator: Generator, way: Search) -> Search:
     """Return a way of searching with the parameters that suit a generator's codes beneath its own."""
-    return Search(way.label, way.name, generator.optimizers.get(way.name, {}) | way.parameters)
+    suits = generator.optimizers.get(way.name, {}) | generator.optimizers.get(way.of, {})
+    return replace(way, parameters=suits | way.parameters)
 
 
 def _check(generator: Generator, spec: GeneratorSpec, ways: Any, study: Study) -> None:

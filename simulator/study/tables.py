@@ -111,7 +111,8 @@ class Generator(Open):
     name: GeneratorName = "embedded"
     """A generator's name, or `package.module:Class`."""
     optimizers: Annotated[dict[str, dict[str, Any]], PlainValidator(_free)] = Field(default_factory=dict)
-    """Parameters that suit its codes, by the optimizer's name; the optimizer's own table has the last word."""
+    """Parameters that suit its codes, by the optimizer's name or, above that, its label; what the optimizer's own
+    table says has the last word."""
     initial: InitialPart = InitialPart()
     """Where searches begin unless an initialisation says otherwise."""
 
