@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.dead_time import Case, compare_dead_times
 from benchmarks.dry_run import compare_paces
 from benchmarks.figures import Comparison, add_threads, print_table, set_threads
-from benchmarks.wire import compare_batches, compare_heartbeats
+from benchmarks.wire import compare_batches, compare_heartbeats, compare_locked
 from server.generators.embedded import WEIGHTS
 
 CASES = [
@@ -49,6 +49,7 @@ def _paces(options: argparse.Namespace, folder: Path) -> Iterator[Comparison]:
 
 def _wire(options: argparse.Namespace, folder: Path) -> Iterator[Comparison]:
     yield from compare_batches(40, 256, options.trips)
+    yield compare_locked(40, 256, options.trips)
     yield compare_heartbeats(10 * options.trips)
 
 
