@@ -148,23 +148,30 @@ class Session:
             return [Dismiss(role, no)]
         welcome = self.settings.welcome(self.session_id, role, self.exchange.n_rewards)
         actions: list[Action] = [Record(Joined(hello)), Send(role, welcome)]
+        over: list[Action] = [Record(Cleared(role.value))] if self.standing.clear(role.value) else []
         if role is Role.DISPLAY:
             actions += self._catch_up_display(hello)
         elif role is Role.ACQUISITION:
             actions += self._catch_up_acquisition(hello)
-        if self.standing.clear(role.value):
-            actions.append(Record(Cleared(role.value)))
-        return [*actions, Send(role, self.standing.notice())]
+        return [*actions, *over, Send(role, self.standing.notice())]
 
     def _catch_up_display(self, hello: Hello) -> list[Action]:
-        """Send the images, void what a display that is gone took with it, and repeat what was never received."""
+        """Send the images, void what a display that is gone took with it, and repeat what was never received.
+
+        Where nothing is to be shown now, what was never received is void instead, and the rest is asked back.
+        """
         actions: list[Action] = [Send(Role.DISPLAY, batch) for batch in self._batches()]
         if hello.instance != self.display_instance:
             for trial in list(self.traffic.out.values()):
                 actions += self.exchange.abandon(trial)
         self.display_instance = hello.instance
         held = set(hello.trials.tolist())
-        return actions + [Send(Role.DISPLAY, trial) for n, trial in self.traffic.out.items() if n not in held]
+        missing = [trial for n, trial in self.traffic.out.items() if n not in held]
+        if self.state is State.RUNNING:
+            return actions + [Send(Role.DISPLAY, trial) for trial in missing]
+        for trial in missing:
+            actions += self.exchange.abandon(trial)
+        return [*actions, Send(Role.DISPLAY, Recall(now=self.standing.ending))]
 
     def _catch_up_acquisition(self, hello: Hello) -> list[Action]:
         over = [] if hello.instance == self.acquisition_instance else self.alarms.stand(Role.ACQUISITION.value, [])

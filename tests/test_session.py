@@ -283,6 +283,18 @@ def test_pause_gives_back_what_was_not_begun_and_resume_shows_it() -> None:
     assert sorted(again.stimulus_ids) == sorted(second.stimulus_ids)
 
 
+def test_a_display_that_comes_back_while_paused_shows_nothing() -> None:
+    desk = a_desk()
+    [first, second] = sent(desk.join(), Trial)
+    desk.tell(Trouble("display", "fallen silent", "look"))
+    desk.tell(a_control("pause"), Role.OPERATOR)
+    actions = desk.tell(a_display(trials=[first.trial]), Role.DISPLAY)
+    assert not sent(actions, Trial) and sent(actions, Recall, Role.DISPLAY), "what it holds is asked back"
+    assert [row.presentation_ids.tolist() for row in recorded(actions, Voided)] == [second.presentation_ids.tolist()]
+    again = sent(desk.tell(a_control("resume", "c2"), Role.OPERATOR), Trial)
+    assert sorted(again[0].stimulus_ids) == sorted(second.stimulus_ids)
+
+
 def test_a_control_said_twice_is_done_once() -> None:
     desk = a_desk()
     desk.join()

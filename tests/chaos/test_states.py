@@ -256,4 +256,6 @@ def undisturbed() -> dict[tuple[int, int], list[float]]:
 
 
 TestSession = SessionMachine.TestCase
-TestSession.settings = settings(max_examples=2000 if LONG else 60, stateful_step_count=60, deadline=None)
+TestSession.settings = settings(
+    max_examples=2000 if LONG else 60, stateful_step_count=60, deadline=None, derandomize=not LONG
+)
