@@ -17,6 +17,7 @@ from protocol.software import software
 from server import generators, initial_codes, optimizers
 from server.config import Config, ConfigError, parse_config
 from server.config_tables import Evolution as EvolutionTable
+from server.database import SessionFileError
 from server.evolution import Evolution, References
 from server.pictures import to_png
 from server.restoring import restore
@@ -24,7 +25,7 @@ from server.runs import Plan
 from server.scheduler import Schedule
 from server.scoring import Scorer, ScorerError, create
 from server.session import Session
-from server.session_file import SessionFile, SessionFileError
+from server.session_file import SessionFile
 from server.stopping import Rules, Stopping
 from server.welcome import Settings
 

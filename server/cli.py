@@ -17,6 +17,7 @@ from protocol.messages import Control
 from protocol.software import software
 from server import build
 from server.config import ConfigError, load_config
+from server.database import SessionFileError
 from server.engine import Engine, WorkFailed
 from server.export.command import export
 from server.generators import GeneratorError
@@ -31,7 +32,6 @@ from server.progress import Terminal
 from server.rehearsal import Peers, RehearsalError
 from server.report.command import report
 from server.router import Router
-from server.session_file import SessionFileError
 from server.status.command import status
 from server.status.process import PORT, beside
 from server.study_command import study

@@ -12,10 +12,10 @@ from rich.console import Console
 from protocol.plugins import load
 from server import build
 from server.config import load_config
+from server.database import SessionFileError
 from server.export.wanted import wanted
 from server.keyring import lock_for
 from server.reading import Reader
-from server.session_file import SessionFileError
 
 WindowMs = Annotated[tuple[float, float] | None, typer.Option(metavar="START END", help="Recount in these ms.")]
 KeysPath = Annotated[

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.arrays import Images, Scores
+from server.database import open_database
 from server.drift import drift
 from server.pictures import from_png
-from server.session_file import open_database
 
 
 @dataclass(frozen=True, slots=True, eq=False)

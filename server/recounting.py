@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from server.database import SessionFileError
 from server.ledger import Measurements
-from server.session_file import SessionFileError
 
 _COUNTED = """
     SELECT p.stimulus_id, r.spike_counts, r.baseline_counts, r.spike_times_s, r.spike_channels

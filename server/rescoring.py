@@ -17,6 +17,7 @@ from protocol.arrays import Ids, Scores
 from protocol.ids import stimulus_key
 from server.build import build_scorer
 from server.config import Config, parse_config
+from server.database import SessionFileError, open_database
 from server.recounting import (
     Windows,
     changed_channels,
@@ -26,7 +27,6 @@ from server.recounting import (
     scored_generations,
 )
 from server.scoring import Scorer, ScorerError
-from server.session_file import SessionFileError, open_database
 
 
 @dataclass(frozen=True, slots=True)

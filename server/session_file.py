@@ -34,16 +34,10 @@ from server.actions import (
     Voided,
 )
 from server.changes import Changed
+from server.database import SCHEMA, SCHEMA_VERSION, SessionFileError, open_database
 from server.evolution import Outcome, Proposal, References
 from server.pictures import from_png
 from server.seals import seal
-
-SCHEMA_VERSION = 2
-SCHEMA = Path(__file__).with_name("schema.sql")
-
-
-class SessionFileError(ValueError):
-    """The file cannot be used as a session file; the text says why and what to do."""
 
 
 class SessionFile:
@@ -286,39 +280,6 @@ class SessionFile:
 
     def _all(self, statement: str, rows: Any) -> None:
         self.connection.executemany(statement, rows)
-
-
-def open_database(path: Path, mode: str) -> sqlite3.Connection:
-    """Open a session file "ro" or "rw"; raise SessionFileError with the reason if it is none, or damaged."""
-    if not path.is_file():
-        raise SessionFileError(f"there is no session file {path}")
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None)
-    except sqlite3.OperationalError as error:
-        raise SessionFileError(f"{path} cannot be opened ({error}). May this account read it?") from error
-    try:
-        _check_database(path, connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise SessionFileError(f"{path} is no session file, or is damaged ({error}). It was left as it is.") from error
-    except SessionFileError:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_database(path: Path, connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA busy_timeout = 5000")
-    found = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if damage != "ok":
-        raise SessionFileError(f"{path} is damaged ({damage}). It was left as it is; work on a copy of it.")
-    version = found[0] if found else "none"
-    if version != str(SCHEMA_VERSION):
-        raise SessionFileError(
-            f"{path} has schema version {version}, this XDream reads {SCHEMA_VERSION}. "
-            "Open it with the version that wrote it: xdream --version says which one this is."
-        )
 
 
 def fingerprint(image: Images) -> str:

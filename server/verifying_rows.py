@@ -8,9 +8,9 @@ from contextlib import closing
 import numpy as np
 
 from protocol.ids import presentation_id, stimulus_id
+from server.database import SCHEMA
 from server.export.snapshot import Snapshot
 from server.scheduler import Schedule
-from server.session_file import SCHEMA
 
 FACTS = ("schema_version", "created_at", "session_id", "config", "changes", "software")
 _LINKS = {

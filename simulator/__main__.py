@@ -24,7 +24,7 @@ def main(network: str) -> None:
 
 def truth(session: str) -> None:
     """Print how close the pictures of a session came to those that its neurons like best."""
-    from server.session_file import SessionFileError
+    from server.database import SessionFileError
     from simulator.close_up import NothingKnown, close_up
 
     try:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.config import ConfigError
-from server.session_file import SessionFileError
+from server.database import SessionFileError
 from simulator.twin_fit import Twin, fit
 from simulator.twin_forecast import Forecast, forecast, quantiles
 from simulator.twin_session import Recorded, recorded

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.config import Config, parse_config
+from server.database import SessionFileError, open_database
 from server.reading import Curve, Reader
-from server.session_file import SessionFileError, open_database
 
 Array = NDArray[np.float64]
 _SHOWINGS = """

@@ -8,7 +8,7 @@ from state_diagram import state_diagram
 from vectors import vectors
 
 from server.config import reference
-from server.session_file import SCHEMA
+from server.database import SCHEMA
 from simulator import tables
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from protocol.messages import Control, Role, Trial
 from server import build
 from server.config import ConfigError, parse_config
+from server.database import SessionFileError
 from server.export.clock import Clock
 from server.export.command import export as command
 from server.export.snapshot import open_snapshot
 from server.export.wanted import wanted, with_facts
-from server.session_file import SessionFile, SessionFileError, fingerprint
+from server.session_file import SessionFile, fingerprint
 from tests.builders import Desk, a_display, a_report, an_acquisition, sent
 from tests.played import CHANNELS, CONFIG, keep, play
 

@@ -13,13 +13,13 @@ import typer
 from typer.testing import CliRunner, Result
 
 from protocol.messages import Control, Onsets, Responses, Role, Trial
+from server.database import SessionFileError
 from server.export.snapshot import open_snapshot
 from server.report import timing
 from server.report.command import report as command
 from server.report.contest import contest, student, welch
 from server.report.page import page, write
 from server.report.record import exclusions, ledger
-from server.session_file import SessionFileError
 from tests.builders import Desk, a_display, a_report, an_acquisition, sent
 from tests.played import CHANNELS, CONFIG, built, keep, play, spikes_of
 

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from server.cli import app
+from server.database import SessionFileError
 from server.evolution import Evolution
 from server.recounting import Windows
 from server.rescoring import Rescored, Wishes, rank_correlation, rescore
-from server.session_file import SessionFileError
 from tests.played import CONFIG, play, spikes_of
 
 

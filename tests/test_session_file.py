@@ -8,9 +8,10 @@ import pytest
 
 from protocol.messages import Onsets, Role, Trial
 from server.actions import Record
+from server.database import SessionFileError, open_database
 from server.reading import Reader
 from server.restoring import restore
-from server.session_file import SessionFile, SessionFileError, fingerprint, open_database
+from server.session_file import SessionFile, fingerprint
 from server.snapshots import pack, unpack
 from tests.builders import Desk, a_desk, a_display, a_plan, a_report, a_session, an_answer, an_evolution, sent
 

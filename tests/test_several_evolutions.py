@@ -11,11 +11,11 @@ from protocol.messages import Onsets, Responses, Role, Trial
 from server import build
 from server.actions import Advance
 from server.config import load_config
+from server.database import open_database
 from server.evolution import Evolution
 from server.exchange import ProtocolError
 from server.recounting import Windows, recorded_channels, recount
 from server.rescoring import Wishes, rescore
-from server.session_file import open_database
 from tests.builders import Desk, a_display, a_report, an_acquisition, recorded, sent
 from tests.played import CHANNELS, CONFIG, built, keep, play, spikes_of
 from tests.rig import ROWS, a_rig

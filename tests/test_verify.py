@@ -11,9 +11,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from protocol.messages import Control, Role, Trial
+from server.database import SessionFileError
 from server.pictures import from_png, to_png
 from server.seals import seal
-from server.session_file import SessionFileError
 from server.verify_command import verify as command
 from server.verifying import verify
 from tests.builders import Desk, a_display, an_acquisition, sent

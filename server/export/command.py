@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from server.session_file import SessionFileError
+from server.database import SessionFileError
 
 export = typer.Typer(no_args_is_help=True, help="Write a session as others read it.")
 NEEDED = ("pynwb", "nwbinspector", "h5py", "hdmf")

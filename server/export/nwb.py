@@ -9,6 +9,7 @@ import h5py
 from pynwb import NWBHDF5IO, NWBFile
 
 from server.config import Config
+from server.database import SessionFileError
 from server.export.about import a_file, identifier, simulated
 from server.export.clock import Clock
 from server.export.inspection import Finding, inspect
@@ -18,7 +19,6 @@ from server.export.showings import Showings, add_showings
 from server.export.snapshot import Snapshot, open_snapshot
 from server.export.stimuli import add_stimuli
 from server.export.wanted import wanted, with_facts
-from server.session_file import SessionFileError
 
 
 def export(path: Path, out: Path, facts: Path | None = None) -> tuple[list[Finding], list[str]]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from server.database import open_database
 from server.reading import Reader
-from server.session_file import open_database
 from server.status.records import Records
 
 

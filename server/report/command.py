@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from protocol.plugins import PluginError, load
-from server.session_file import SessionFileError
+from server.database import SessionFileError
 
 SESSION = ".xdream"
 """A file of that name is a session: the simulator, slow to start, need not be asked."""

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from server.session_file import SessionFileError
+from server.database import SessionFileError
 from server.status.access import Access
 from server.status.answers import answers
 from server.status.controls import controls

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from server.session_file import SessionFileError
+from server.database import SessionFileError
 from server.status.feed import Feed
 from server.status.operator import Heard, Operator
 from server.status.records import FIRST_EVOLVED, open_records

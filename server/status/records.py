@@ -10,7 +10,7 @@ from typing import Any
 from protocol.ids import MAX_IMAGES, stimulus_id
 from server.config import ConfigError, parse_config
 from server.config_tables import Config, Evolution
-from server.session_file import SCHEMA_VERSION, SessionFileError
+from server.database import SCHEMA_VERSION, SessionFileError
 from server.status.shapes import About, EvolutionAbout, Reference
 
 FIRST_EVOLVED = stimulus_id(1, 0, 0)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from server.session_file import SessionFileError
+from server.database import SessionFileError
 from server.status.feed import Feed
 from server.status.operator import Heard
 

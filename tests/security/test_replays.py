@@ -9,8 +9,8 @@ import pytest
 
 from protocol.messages import Control, Hello, Message, Onsets, Responses, Role, Trial, TrialReport
 from server.actions import State
+from server.database import open_database
 from server.exchange import ProtocolError
-from server.session_file import open_database
 from tests.builders import Desk, a_display, a_report, an_acquisition, sent
 from tests.example_messages import EXAMPLES
 from tests.played import CHANNELS, built, keep, play, show, spikes_of
