@@ -26,13 +26,6 @@ from tests.played import CHANNELS, CONFIG, built, keep, play, spikes_of
 MANY_REPEATS = CONFIG.replace("repeats = 2", "repeats = 6").replace("population = 8", "population = 20")
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("played") / "two.xdream"
-    play(path)
-    return path
-
-
 def asked(*arguments: object) -> Result:
     app = typer.Typer()
     app.command()(command)

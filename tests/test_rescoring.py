@@ -17,20 +17,6 @@ from server.rescoring import Rescored, Wishes, rank_correlation, rescore
 from tests.played import CONFIG, play, spikes_of
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("played") / "two.xdream"
-    play(path)
-    return path
-
-
-@pytest.fixture
-def copied(played: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "copy.xdream"
-    copy.write_bytes(played.read_bytes())
-    return copy
-
-
 def xdream_rescore(path: Path, *options: str) -> Result:
     return CliRunner().invoke(app, ["rescore", str(path), *options])
 

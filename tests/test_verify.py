@@ -17,25 +17,11 @@ from server.seals import seal
 from server.verify_command import verify as command
 from server.verifying import verify
 from tests.builders import Desk, a_display, an_acquisition, sent
-from tests.played import CHANNELS, built, keep, play, show
+from tests.played import CHANNELS, built, keep, show
 
 Plant = Callable[[sqlite3.Connection], object]
 LAST = "(SELECT MAX(presentation_id) FROM presentations WHERE evolution = 1 AND generation = 2)"
 EVOLVED = "(SELECT MIN(stimulus_id) FROM stimuli WHERE evolution = 1 AND generation = 2)"
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("played") / "two.xdream"
-    play(path)
-    return path
-
-
-@pytest.fixture
-def copied(played: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "copy.xdream"
-    copy.write_bytes(played.read_bytes())
-    return copy
 
 
 def asked(path: Path, *options: str) -> Result:
