@@ -45,10 +45,16 @@ def _peer(role: Any, heard: Heard | None, records: Records, ended: bool) -> Link
     return Link(
         role=role,
         name=facts.get("name", name),
-        state="lost" if age_s > LOST_S else "ok",
+        state="lost" if age_s > LOST_S or _stands_still(role, records) else "ok",
         heard_at=heard.at - age_s,
         detail=_ms(data_age_s, "data ", " old"),
     )
+
+
+def _stands_still(role: str, records: Records) -> bool:
+    """Whether the server has found that no fresh data come, from a peer that is well itself."""
+    open_trouble = "SELECT 1 FROM troubles WHERE source = 'spikes' AND cleared_at IS NULL LIMIT 1"
+    return role == "acquisition" and records.value(open_trouble) is not None
 
 
 def _disk(records: Records, heard: Heard | None) -> Link:

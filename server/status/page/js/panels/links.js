@@ -4,7 +4,7 @@ import { byId, h, refill } from "../dom.js";
 import { brief } from "../format.js";
 
 const WORDS = { ok: "● OK", lost: "▲ LOST", absent: "○ absent", unknown: "◇ unknown" };
-const OWN = { disk: { ok: "● OK", lost: "▲ FULL" }, clock: { ok: "● OK", lost: "▲ GUESSED", absent: "○ none yet" } };
+const OWN = { acquisition: { lost: "▲ NO DATA" }, disk: { ok: "● OK", lost: "▲ FULL" }, clock: { ok: "● OK", lost: "▲ GUESSED", absent: "○ none yet" } };
 
 export function linksPanel(session) {
   const element = byId("links");
