@@ -14,6 +14,7 @@ from rich.console import Console
 
 from protocol.keys import KeyProblem, is_local
 from protocol.messages import Control
+from protocol.plugins import PluginError, load
 from protocol.software import software
 from server import build
 from server.config import ConfigError, load_config
@@ -50,6 +51,7 @@ MISTAKES = (
     WorkFailed,
     OSError,
     KeyProblem,
+    PluginError,
 )
 """What a person can mend: said in a sentence, without a traceback."""
 app = typer.Typer(
@@ -148,6 +150,8 @@ def dry_run(
     page: Page = True,
 ) -> None:
     """Rehearse a session on this machine: a simulated display, a simulated neuron, everything else real."""
+    if system:
+        load("simulator.wires:find_wire")(system)  # before a file is made
     loaded = load_config(WIRED_DRY_RUN if system and config == DRY_RUN else config)
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     changes = build.Changes(seed, generations)

@@ -194,3 +194,9 @@ def test_an_installation_without_the_servers_libraries_says_what_to_install(monk
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.raises(SystemExit, match=r"filelock is not installed here.*pip install 'xdream\[server\]'"):
         importlib.import_module("server.__main__").main()
+
+
+def test_a_rehearsal_as_an_unknown_system_says_so_before_a_file_is_made(tmp_path: Path) -> None:
+    done = xdream("dry-run", "--as", "plexus", "--session", str(tmp_path / "a.xdream"))
+    assert done.returncode == 1 and "'plexnet'" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
