@@ -9,7 +9,7 @@ import queue
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import inf, isnan
@@ -113,13 +113,18 @@ class Engine:
     def turn(self) -> None:
         """Wait for something to happen, at most one tick, and deal with all that has."""
         self._check()
-        for sender, event in self._wait():
-            self._tell(event, sender)
+        decided: list[Action] = []
+        try:
+            for sender, event in self._wait():
+                decided += self._decide(event, sender)
+        finally:
+            # What came together is committed together: each commit is a wait for the disk, whatever is in it.
+            self._carry_out(decided)
         self._say_vitals()
         if self.session.state is State.ENDING:
             self._ending_since_s = self._ending_since_s or time.monotonic()
             if time.monotonic() - self._ending_since_s > GRACE_S:
-                self._tell(GraceOver())
+                self._carry_out(self._decide(GraceOver()))
 
     def close(self) -> None:
         """Stop the worker, which finishes the job at hand."""
@@ -139,16 +144,15 @@ class Engine:
         yield from ((Role.OPERATOR, self._asked.get()) for _ in range(self._asked.qsize()))
         yield from ((None, trouble) for trouble in self._look_round())
 
-    def _tell(self, event: Event, sender: Role | None = None) -> None:
+    def _decide(self, event: Event, sender: Role | None = None) -> list[Action]:
+        """Return what the session makes of an event; one that makes no sense to it is dropped, and counted."""
         try:
-            actions = self.session.receive(event, sender)
+            return self.session.receive(event, sender)
         except ProtocolError as error:
             self.router.drop(sender.value if sender else "the server itself", error)
-            return
-        self._carry_out(actions)
+            return []
 
-    def _carry_out(self, actions: Iterable[Action]) -> None:
-        actions = list(actions)
+    def _carry_out(self, actions: Sequence[Action]) -> None:
         self._commit([action.row for action in actions if isinstance(action, Record)])
         for action in actions:
             match action:

@@ -58,12 +58,12 @@ class Exchange:
                 ledger.void(presentation, Void.NOT_MEASURED)
         return [Record(fresh), acknowledge] if len(fresh.presentation_ids) else [acknowledge]
 
-    def abandon(self, trial: Trial) -> list[Action]:
-        """Give a trial up whose display is gone: all of it is shown again."""
+    def abandon(self, trial: Trial, why: Void) -> list[Action]:
+        """Give a trial up that the display cannot report any more, or never had: all of it is shown again."""
         self._traffic.abandon(trial)
         for presentation in trial.presentation_ids.tolist():
-            self._runs.ledger(presentation).void(presentation, Void.DISPLAY_LOST)
-        return [Record(Voided(trial.presentation_ids, Void.DISPLAY_LOST))]
+            self._runs.ledger(presentation).void(presentation, why)
+        return [Record(Voided(trial.presentation_ids, why))]
 
     def _judge(self, report: TrialReport) -> Ids:
         """Enter each showing as shown or void, and return the rows of those that were shown well."""

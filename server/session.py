@@ -27,6 +27,7 @@ from protocol.messages import (
     Role,
     StimulusBatch,
     TrialReport,
+    Void,
 )
 from server.actions import (
     Action,
@@ -163,14 +164,14 @@ class Session:
         actions: list[Action] = [Send(Role.DISPLAY, batch) for batch in self._batches()]
         if hello.instance != self.display_instance:
             for trial in list(self.traffic.out.values()):
-                actions += self.exchange.abandon(trial)
+                actions += self.exchange.abandon(trial, Void.DISPLAY_LOST)
         self.display_instance = hello.instance
         held = set(hello.trials.tolist())
         missing = [trial for n, trial in self.traffic.out.items() if n not in held]
         if self.state is State.RUNNING:
             return actions + [Send(Role.DISPLAY, trial) for trial in missing]
         for trial in missing:
-            actions += self.exchange.abandon(trial)
+            actions += self.exchange.abandon(trial, Void.NOT_SHOWN)
         return [*actions, Send(Role.DISPLAY, Recall(now=self.standing.ending))]
 
     def _catch_up_acquisition(self, hello: Hello) -> list[Action]:

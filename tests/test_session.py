@@ -290,7 +290,8 @@ def test_a_display_that_comes_back_while_paused_shows_nothing() -> None:
     desk.tell(a_control("pause"), Role.OPERATOR)
     actions = desk.tell(a_display(trials=[first.trial]), Role.DISPLAY)
     assert not sent(actions, Trial) and sent(actions, Recall, Role.DISPLAY), "what it holds is asked back"
-    assert [row.presentation_ids.tolist() for row in recorded(actions, Voided)] == [second.presentation_ids.tolist()]
+    [voided] = recorded(actions, Voided)
+    assert voided.presentation_ids.tolist() == second.presentation_ids.tolist() and voided.cause is Void.NOT_SHOWN
     again = sent(desk.tell(a_control("resume", "c2"), Role.OPERATOR), Trial)
     assert sorted(again[0].stimulus_ids) == sorted(second.stimulus_ids)
 
