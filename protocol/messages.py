@@ -175,6 +175,11 @@ class TrialReport:
         check("TrialReport.presentation_ids", self.presentation_ids, "int64", (None,))
         check("TrialReport.onsets_s", self.onsets_s, "float64", (n,))
         check("TrialReport.offsets_s", self.offsets_s, "float64", (n,))
+        for name in ("onsets_s", "offsets_s"):
+            if np.isinf(getattr(self, name)).any():
+                raise ShapeError(f"TrialReport.{name} must be finite, or NaN where nothing was on screen")
+        if not (np.isfinite(self.reward_onsets_s).all() and np.isfinite(self.reward_durations_s).all()):
+            raise ShapeError("TrialReport.reward_onsets_s and reward_durations_s must be finite: when, and how long")
         check("TrialReport.frames_expected", self.frames_expected, "int32", (n,))
         check("TrialReport.frames_shown", self.frames_shown, "int32", (n,))
         if len(self.voids) != n:

@@ -1,7 +1,8 @@
 """From a configuration to the parts of a session: evolutions, reference images, the session and its file."""
 
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,18 +14,20 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from protocol.ids import stimulus_id
+from protocol.messages import Role
 from protocol.software import software
 from server import generators, initial_codes, optimizers
+from server.actions import Cleared
 from server.config import Config, ConfigError, parse_config
 from server.config_tables import Evolution as EvolutionTable
-from server.database import SessionFileError
+from server.database import SessionFileError, cannot_be_written
 from server.evolution import Evolution, References
 from server.pictures import to_png
 from server.restoring import restore
 from server.runs import Plan
 from server.scheduler import Schedule
 from server.scoring import Scorer, ScorerError, create
-from server.session import Session
+from server.session import WORK, Session
 from server.session_file import SessionFile
 from server.stopping import Rules, Stopping
 from server.welcome import Settings
@@ -59,6 +62,7 @@ def begin(config: Config, changes: Changes, path: Path, clock: Callable[[], floa
     """Build a new session and make its file; raise ConfigError or SessionFileError."""
     written, config = config.text, changes.apply(config)
     evolutions = build_evolutions(config)
+    check_sizes(evolutions)
     session = build_session(config, f"{config.session.name}-{uuid4().hex[:8]}", evolutions)
     facts = {
         "session_id": session.session_id,
@@ -69,12 +73,20 @@ def begin(config: Config, changes: Changes, path: Path, clock: Callable[[], floa
         **{name: version(name) for name in ("numpy", "torch", "pyzmq", "msgpack", "pillow")},
     }
     file = SessionFile.create(path, clock, facts | extra)
-    references = session.references
+    try:
+        _begin_record(file, session.references, evolutions)
+    except sqlite3.OperationalError as error:
+        file.close()
+        path.unlink()  # nothing was shown yet
+        raise cannot_be_written(path, error) from error
+    return Built(config, session, evolutions, file)
+
+
+def _begin_record(file: SessionFile, references: References, evolutions: list[Evolution]) -> None:
     with file.transaction():
         file.add_references(references, tuple(to_png(image) for image in references.images))
         for evolution in evolutions:
             file.add_evolution(evolution.number, evolution.name, evolution.facts)
-    return Built(config, session, evolutions, file)
 
 
 def resume(path: Path, clock: Callable[[], float], generations: int | None = None) -> Built:
@@ -87,10 +99,14 @@ def resume(path: Path, clock: Callable[[], float], generations: int | None = Non
             changes = replace(changes, generations=generations)
             file.set_fact("changes", json.dumps(asdict(changes)))
         config = changes.apply(parse_config(facts["config"], f"the configuration in {path}"))
-        evolutions = build_evolutions(config, file.references())
+        begun = {number for (number,) in file.connection.execute("SELECT evolution FROM snapshots")}
+        evolutions = build_evolutions(config, file.references(), begun)
         _check_weights(path, file, evolutions)
         session = build_session(config, facts["session_id"], evolutions)
         restore(session, evolutions, file.connection)
+        with file.transaction():
+            for source in ("spikes", WORK, *Role):  # this server finds out by itself what keeps it from going on
+                file.add(Cleared(source))
     except BaseException:
         file.close()
         raise
@@ -135,22 +151,37 @@ def _channels(table: EvolutionTable) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*table.channels, *table.scorer.parameters.get("squeeze", ())]))
 
 
-def build_evolutions(config: Config, references: References | None = None) -> list[Evolution]:
-    """Return the evolutions of a configuration, new; or, with the references on record, to be restored."""
+def build_evolutions(
+    config: Config, references: References | None = None, begun: Collection[int] | None = None
+) -> list[Evolution]:
+    """Return the evolutions of a configuration, new; or, with the references on record, to be restored.
+
+    `begun` are those whose optimizer is on record, initial codes and all; None = every one of those to be restored.
+    """
     made = [_generator(table) for table in config.evolutions]
-    begins = references is None
+    if begun is None:
+        begun = () if references is None else range(1, len(made) + 1)
     if references is None:
         blank = made[0].render(np.zeros((1, *made[0].code_shape), np.float32))
         references = load_references(config, (blank.shape[1], blank.shape[2]))
     evolutions = []
     for number, (table, generator) in enumerate(zip(config.evolutions, made, strict=True), 1):
         seed = (config.session.seed, number)
-        initial = _initial_codes(table, generator, seed) if begins else {}
+        initial = {} if number in begun else _initial_codes(table, generator, seed)
         optimizer = _optimizer(table, generator, seed, initial)
         schedule, scorer = Schedule(config.session.seed, number, table.repeats), build_scorer(config, table)
         parts = (optimizer, generator, scorer, schedule, references)
         evolutions.append(Evolution(number, table.name, *parts, _facts(table, generator)))
     return evolutions
+
+
+def check_sizes(evolutions: list[Evolution]) -> None:
+    """Raise ConfigError if an evolution asks for more in a generation than there can be."""
+    for evolution in evolutions:
+        try:
+            evolution.propose(1)
+        except ValueError as error:
+            raise ConfigError(f"evolution {evolution.name!r}: {error}") from error
 
 
 def load_references(config: Config, size_px: tuple[int, int]) -> References:

@@ -4,7 +4,7 @@ A change holds from the next generation of its evolution on, and is on record wi
 why it was refused. Nothing that was scored before is touched.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,12 @@ def read_change(control: Control, evolutions: Collection[int], offered: Collecti
         raise ValueError(f"there is no evolution {evolution!r}")
     if not isinstance(parameters, dict) or not isinstance(channels, list | tuple) or not (parameters or channels):
         raise ValueError("a change needs parameters, channels, or both")
-    unknown = [name for name in channels if offered and name not in offered]
-    if unknown:
-        raise ValueError(f"there is no channel {unknown[0]!r}; there are {', '.join(offered)}")
+    if why := no_such_channel(channels, offered):
+        raise ValueError(why)
     return Change(control.control_id, evolution, dict(parameters), tuple(map(str, channels)))
+
+
+def no_such_channel(channels: Iterable[str], offered: Collection[str]) -> str:
+    """Return which channel is none of those offered, in words; "" if each of them is, or none are known yet."""
+    unknown = next((name for name in channels if offered and name not in offered), None)
+    return "" if unknown is None else f"there is no channel {unknown!r}; there are {', '.join(offered)}"

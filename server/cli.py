@@ -180,7 +180,7 @@ def _carry_through(
     keys: Path | None = None, insecure: bool = False, system: str = "",
 ) -> None:  # fmt: skip
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
-    console = Console(quiet=quiet, soft_wrap=True)
+    console = Console(quiet=quiet, soft_wrap=True, markup=False)
     names = {evolution.number: evolution.name for evolution in built.evolutions}
     limits = {number: table.generations for number, table in enumerate(built.config.evolutions, 1)}
     try:

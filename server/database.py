@@ -7,8 +7,35 @@ SCHEMA_VERSION = 2
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 
+_NO_ACCESS = frozenset({
+    sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+})  # fmt: skip
+"""What SQLite says of a folder, a disk or another program, and not of what is in the file."""
+
+
 class SessionFileError(ValueError):
     """The file cannot be used as a session file; the text says why and what to do."""
+
+
+def cannot_be_opened(path: Path, error: sqlite3.Error, mode: str = "ro") -> SessionFileError:
+    """Return why a session file cannot be opened, by what SQLite says: its place, or what is in it."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ACCESS:
+        if mode == "rw":
+            return cannot_be_written(path, error)
+        return SessionFileError(
+            f"{path} cannot be opened where it is ({error}). Even to read it, this account must be able to write in "
+            f"its folder: copy it, with {path.name}-wal if there is one, to where that is so."
+        )
+    return SessionFileError(f"{path} is no session file, or is damaged ({error}). It was left as it is.")
+
+
+def cannot_be_written(path: Path, error: Exception) -> SessionFileError:
+    """Return that a session file cannot be made or written, with what the system says."""
+    return SessionFileError(
+        f"{path} cannot be written ({error}). Is there room on the disk, and may this account write the file and in "
+        "its folder?"
+    )
 
 
 def open_database(path: Path, mode: str) -> sqlite3.Connection:
@@ -21,9 +48,12 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
         raise SessionFileError(f"{path} cannot be opened ({error}). May this account read it?") from error
     try:
         _check_database(path, connection)
+        if mode == "rw":
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise SessionFileError(f"{path} is no session file, or is damaged ({error}). It was left as it is.") from error
+        raise cannot_be_opened(path, error, mode) from error
     except SessionFileError:
         connection.close()
         raise

@@ -64,12 +64,20 @@ def typical(table: Table) -> Scores:
 
 
 def _course(table: Table, usual: Scores) -> tuple[Scores, Scores]:
-    """Return [n_generations] responses as a share of what these images usually give, and their variances."""
+    """Return [n_generations] responses as a share of what these images usually give, and their variances.
+
+    Images scatter about their common course by noise. A single one does not: there, all counts as noise by which a
+    generation differs from the one before.
+    """
     measured = ~np.isnan(table)
     expected = (measured * usual).sum(axis=1)
     course = np.divide(np.nansum(table, axis=1), expected, out=np.full(len(table), np.nan), where=expected > 0)
     misses = (table - usual * course[:, None])[measured & (expected > 0)[:, None]]
-    scatter = float(np.square(misses).sum() / max(misses.size - len(table) - len(usual) + 1, 1))
+    n_free = misses.size - len(table) - len(usual) + 1
+    if n_free < 1:
+        steps = np.diff(course[~np.isnan(course)])
+        return course, np.full(len(table), np.square(steps).sum() / (2 * max(len(steps), 1)))
+    scatter = float(np.square(misses).sum() / n_free)
     with np.errstate(divide="ignore", invalid="ignore"):
         return course, measured.sum(axis=1) * scatter / expected**2
 

@@ -224,8 +224,8 @@ class Engine:
             silent = f"the {role.value} ({name}) has fallen silent"
             yield Trouble(role.value, silent, f"look at the {role.value}'s machine")
         for link in self.router.links():
-            if link.role is not Role.ACQUISITION or isnan(link.data_age_s) or link.lost:
-                continue
+            if link.role is not Role.ACQUISITION or isnan(link.sent_s) or link.lost:
+                continue  # it has yet to say how old its data are
             if link.data_age_s > self._stale_after_s:
                 yield Trouble("spikes", "no fresh data from the recording system", f"look at {link.hello.name}")
             else:

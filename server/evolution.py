@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from protocol.arrays import Codes, Ids, Images, Scores
-from protocol.ids import stimulus_id
+from protocol.ids import MAX_IMAGES, MAX_SLOTS, stimulus_id
 from protocol.messages import StimulusBatch
 from server.generators import Generator
 from server.ledger import Measurements
@@ -78,7 +78,16 @@ class Evolution:
         return self.recall(generation, np.asarray(self.optimizer.ask(), np.float32))
 
     def recall(self, generation: int, codes: Codes) -> Proposal:
-        """Return the proposal of a generation whose codes are known, the same each time it is asked."""
+        """Return the proposal of a generation whose codes are known, the same each time it is asked.
+
+        Raise ValueError for more images or showings than ids can name.
+        """
+        n_showings = self.schedule.repeats * (len(codes) + len(self.references.stimulus_ids))
+        if len(codes) > MAX_IMAGES or n_showings > MAX_SLOTS:
+            raise ValueError(
+                f"a generation of {len(codes)} codes and {n_showings} showings is too large: at most {MAX_IMAGES} "
+                f"codes and {MAX_SLOTS} showings. Ask for a smaller population, or fewer repeats."
+            )
         ids = np.array([stimulus_id(self.number, generation, i) for i in range(len(codes))], np.int64)
         everything = np.concatenate([ids, self.references.stimulus_ids])
         slots = everything[self.schedule.slots(generation, len(everything))]

@@ -26,8 +26,9 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Beyond this machine 
 
 def check(config: Annotated[Path, typer.Argument(help="The configuration file to look over.")]) -> None:
     """Look a configuration over: every key, the weights, the reference images; say what it comes to."""
-    console, loaded = Console(), load_config(config)
+    console, loaded = Console(markup=False), load_config(config)
     evolutions = build.build_evolutions(loaded)
+    build.check_sizes(evolutions)
     for evolution, table in zip(evolutions, loaded.evolutions, strict=True):
         shape = " x ".join(map(str, evolution.generator.code_shape))
         n_codes = len(evolution.optimizer.ask())
@@ -98,7 +99,7 @@ def rescore_file(
 
     windows = Windows.of_ms(window, baseline_window)
     wishes = Wishes(windows, tuple(filter(None, (channels or "").split(","))), evolution)
-    console, found = Console(soft_wrap=True), rescore(file, wishes)
+    console, found = Console(soft_wrap=True, markup=False), rescore(file, wishes)
     console.print(table_of(found))
     console.print(f"{len(found)} generations, rank correlation with the live scores {overall(found):.4f}")
     for sentence in in_words(found) if wishes.differ else ():

@@ -45,7 +45,7 @@ def plan_session(
         raise ConfigError(f"{config}: an evolution has no last generation. Say how long: --minutes 60.")
     habits = habits_of(loaded, breaks, acquire_ms, gap_ms)
     n_named = len({name for each in loaded.evolutions for name in each.channels})
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     say(console, made(loaded, minutes, habits, channels or n_named or 1, rate_hz), habits, loaded)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
+from rich.text import Text
 
 from protocol.arrays import Scores
 from protocol.messages import Control, Responses
@@ -24,11 +25,12 @@ class Terminal:
         self._n_generations = n_generations
         self._began_s: float | None = None
         self._n_measured = 0
+        self._n_scored = dict.fromkeys(names, 0)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rates]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[rates]}", markup=False, table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
         )
         self._bars = Progress(*columns, console=console)
@@ -57,11 +59,15 @@ class Terminal:
             case StateChanged(State.RUNNING, _) if self._began_s is None:
                 self._began_s = time.monotonic()
             case StateChanged(State.PAUSED | State.ENDING | State.ENDED) if row.why:
-                self._console.print(f"[bold]{row.state.value}[/]: {row.why}")
+                self._say("bold", row.state.value, f": {row.why}")
             case Control(author=author) if author == ADVISER:
                 self._console.print(row.arguments["text"], markup=False)
             case Trouble():
-                self._console.print(f"[bold red]{row.what}[/] | no new trial is shown | {row.do}")
+                self._say("bold red", row.what, f" | no new trial is shown | {row.do}")
+
+    def _say(self, style: str, what: str, more: str) -> None:
+        """Print words of anybody's, a peer's too: brackets in them are brackets, and no markup."""
+        self._console.print(Text.assemble((what, style), more))
 
     def _scored(self, outcome: Outcome) -> None:
         passed_s = time.monotonic() - (self._began_s or time.monotonic()) + 1e-9
@@ -71,11 +77,12 @@ class Terminal:
             f"  references {_hz(outcome.reference_scores, np.nanmean)} Hz  {pace:.0f} presentations/s"
         )
         number, done = outcome.evolution, outcome.generation
+        self._n_scored[number] += 1  # of a session that was resumed, those since then
         self._bars.update(self._tasks[number], completed=done, rates=rates)
         if not self._console.is_terminal:
             total = self._n_generations[number]
-            left = f"  {passed_s / done * (total - done):.0f} s left" if total else ""
-            self._console.print(f"{self._names[number]}  generation {done}/{total or '-'}  {rates}{left}")
+            left = f"  {passed_s / self._n_scored[number] * (total - done):.0f} s left" if total else ""
+            self._console.print(f"{self._names[number]}  generation {done}/{total or '-'}  {rates}{left}", markup=False)
 
 
 def _hz(scores: Scores, combine: Callable[[Scores], float]) -> str:

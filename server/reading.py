@@ -13,6 +13,7 @@ from protocol.arrays import Images, Scores
 from server.database import open_database
 from server.drift import drift
 from server.pictures import from_png
+from server.recounting import changed_channels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,7 @@ class Effect:
     evolved_hz: float
     """Mean of the last generations' images."""
     reference_hz: float
-    """Mean of the best reference image over the whole session."""
+    """Mean of the best reference image over the whole session, or since other channels are scored."""
     interval_hz: tuple[float, float]
     """95 % interval of the difference, by the normal approximation."""
 
@@ -113,11 +114,15 @@ class Reader:
         return [Best(Path(name).stem, mean, from_png(png)) for name, mean, png in self._query(query, evolution)]
 
     def effect(self, evolution: int) -> Effect | None:
-        """Return how the last generation compares with the best reference image; None before both were measured."""
+        """Return how the last generation compares with the best reference image; None before both were measured.
+
+        Where an operator had other channels scored, with what it drew since then: the rest is of other neurons.
+        """
         curve = self.curve(evolution)
         if not curve.evolved or not curve.references[-1].size:
             return None
-        references = np.stack(curve.references)
+        changed = [g for g in changed_channels(self._connection, evolution) if g <= curve.generations[-1]]
+        references = np.stack(curve.references)[curve.generations >= max(changed, default=0)]
         seen = references[:, ~np.isnan(references).all(axis=0)]
         if not seen.size:
             return None

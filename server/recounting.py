@@ -50,7 +50,7 @@ class Windows:
 
 def recorded_channels(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Return the names of the counts' columns."""
-    last = "SELECT channels FROM peers WHERE role = 'acquisition' ORDER BY joined_at DESC LIMIT 1"
+    last = "SELECT channels FROM peers WHERE role = 'acquisition' ORDER BY rowid DESC LIMIT 1"
     row = connection.execute(last).fetchone()
     return tuple(json.loads(row[0])) if row else ()
 
@@ -62,8 +62,8 @@ def changed_channels(connection: sqlite3.Connection, evolution: int) -> dict[int
         " WHERE h.refused = '' AND h.evolution = ? ORDER BY h.rowid"
     )
     rows = connection.execute(query, (evolution,)).fetchall()
-    named = {generation: tuple(json.loads(arguments).get("channels", ())) for generation, arguments in rows}
-    return {generation: channels for generation, channels in named.items() if channels}
+    named = [(generation, tuple(json.loads(arguments).get("channels", ()))) for generation, arguments in rows]
+    return {generation: channels for generation, channels in named if channels}
 
 
 def scored_generations(connection: sqlite3.Connection, evolution: int) -> Iterator[tuple[int, dict[int, float]]]:

@@ -12,6 +12,7 @@ from protocol.messages import Control, Onsets, Role, StimulusBatch, Trial, Void
 from server.changes import read_change
 from server.evolution import Evolution, Outcome
 from server.pictures import from_png
+from server.recounting import changed_channels
 from server.runs import Run
 from server.session import Session
 from server.snapshots import unpack
@@ -20,6 +21,8 @@ _LATEST = """
     SELECT generation, scored_at, snapshot FROM generations JOIN snapshots USING (evolution, generation)
     WHERE evolution = ? ORDER BY generation DESC, moment = 'told' DESC LIMIT 1
 """
+_TRIALS = "SELECT trial, reported_at IS NOT NULL OR trial IN (SELECT trial FROM late_reports) FROM trials"
+_N_TAKEN = "SELECT COUNT(*) FROM presentations WHERE evolution = ?"
 _PRESENTATIONS = """
     SELECT p.*, t.reported_at, r.measured, r.spike_counts, r.baseline_counts
     FROM presentations p JOIN trials t USING (trial) LEFT JOIN responses r USING (presentation_id)
@@ -32,8 +35,8 @@ def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlit
     cursor = connection.cursor()
     cursor.row_factory = sqlite3.Row
     _restore_peers(session, cursor)
-    for trial, reported_at in cursor.execute("SELECT trial, reported_at FROM trials").fetchall():
-        session.traffic.remember(trial, reported=reported_at is not None)
+    for trial, reported in cursor.execute(_TRIALS).fetchall():
+        session.traffic.remember(trial, reported=bool(reported))
     session.exchange.n_measured = cursor.execute("SELECT COUNT(*) FROM responses WHERE measured").fetchone()[0]
     evolutions, on_their_way = list(evolutions), []
     _restore_changes(session, evolutions, cursor)
@@ -45,7 +48,7 @@ def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlit
 
 
 def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
-    last = "SELECT instance, channels FROM peers WHERE role = ? ORDER BY joined_at DESC LIMIT 1"
+    last = "SELECT instance, channels FROM peers WHERE role = ? ORDER BY rowid DESC LIMIT 1"
     display = cursor.execute(last, (Role.DISPLAY.value,)).fetchone()
     acquisition = cursor.execute(last, (Role.ACQUISITION.value,)).fetchone()
     measured = cursor.execute("SELECT EXISTS (SELECT 1 FROM responses)").fetchone()[0]
@@ -58,17 +61,21 @@ def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
 
 
 def _restore_advice(session: Session, evolution: Evolution, cursor: sqlite3.Cursor) -> None:
-    """Feed the stopping rules all outcomes of before."""
+    """Feed the stopping rules all outcomes of before, and the signs those of the channels that are scored now."""
     query = "SELECT generation, stimulus_id, score FROM scores WHERE evolution = ? ORDER BY generation, stimulus_id"
     scored = [tuple(row) for row in cursor.execute(query, (evolution.number,)).fetchall()]
     rows = np.array(scored, np.float64).reshape(-1, 3)
     fixed = np.isin(rows[:, 1], session.references.stimulus_ids)
+    changed = changed_channels(cursor.connection, evolution.number)
     for generation in np.unique(rows[:, 0]):
         evolved, references = (rows[(rows[:, 0] == generation) & which] for which in (~fixed, fixed))
         ids = [part[:, 1].astype(np.int64) for part in (evolved, references)]
         outcome = Outcome(evolution.number, int(generation), ids[0], evolved[:, 2], ids[1], references[:, 2])
         session.stopping.remember(outcome)
-        session.signs.remember(outcome)
+        if generation >= max(changed, default=1):
+            session.signs.remember(outcome)
+        if generation + 1 in changed:
+            session.stopping.begin_afresh(evolution.number)
 
 
 def _restore_changes(session: Session, evolutions: list[Evolution], cursor: sqlite3.Cursor) -> None:
@@ -95,6 +102,7 @@ def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlit
     if row is None:
         return []
     run.last_generation = row["generation"]
+    run.taken = cursor.execute(_N_TAKEN, (evolution.number,)).fetchone()[0]
     evolution.optimizer.restore(unpack(row["snapshot"]))
     if row["scored_at"] is not None:
         return []
@@ -137,7 +145,6 @@ def _enter(run: Run, row: Any) -> bool:
     if ledger is None:
         return False
     ledger.retake(presentation)
-    run.taken += 1
     if row["void"] is not None:
         ledger.void(presentation, row["void"])
     elif row["reported_at"] is not None and row["onset_s"] is None:

@@ -172,17 +172,21 @@ class Router:
         if link is None:
             # A peer of before a restart, or of a connection given up: it is to introduce itself again.
             self.drop("a stranger", ValueError(f"{type(message).__name__} before Hello"))
-            self.socket.send_multipart([identity, *encode(Farewell("say Hello first", final=False))])
+            self._ask_for_hello(identity)
             return None
         link.heard_s = self._clock()
         if isinstance(message, Heartbeat):
             link.round_trip_s, link.data_age_s = link.heard_s - message.echo_s, message.data_age_s
             link.sent_s = message.sent_s
-            back, link.lost = link.lost, False
-            return (link.role, link.hello) if back else None
+            if link.lost:  # which trials it held when it said Hello is long out of date
+                self._ask_for_hello(identity)
+            return None
         if isinstance(message, Farewell):
             del self._links[identity]
         return link.role, message
+
+    def _ask_for_hello(self, identity: bytes) -> None:
+        self.socket.send_multipart([identity, *encode(Farewell("say Hello first", final=False))])
 
     def _greet(self, identity: bytes, hello: Hello, key: str) -> tuple[Role, Message] | None:
         now_s = self._clock()

@@ -1,6 +1,6 @@
 """The evolutions of a session under way, and how presentations are drawn from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,9 +8,12 @@ import numpy as np
 from protocol.arrays import Ids
 from protocol.ids import presentation_key
 from protocol.messages import StimulusBatch
-from server.changes import Change
+from server.changes import Change, Changed, no_such_channel
 from server.evolution import Proposal
 from server.ledger import Ledger
+
+MOST_AT_ONCE_BYTES = 1 << 26
+"""64 MiB of pixels in one message: a peer hangs up on four times that, and its heart must beat in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,12 @@ class Run:
         """Return them, and forget them."""
         taken, self.changes = tuple(self.changes), []
         return taken
+
+    def refuse_changes(self, offered: Collection[str]) -> list[Changed]:
+        """Forget those that name channels which there are not, as is known now; return what became of them."""
+        whys = [(change, no_such_channel(change.channels, offered)) for change in self.changes]
+        self.changes = [change for change, why in whys if not why]
+        return [Changed(change.control_id, 0, 0, refused=why) for change, why in whys if why]
 
     def open(self, proposal: Proposal, reference_ids: Ids) -> None:
         """Begin a generation: its showings are owed as soon as their images exist."""
@@ -117,3 +126,10 @@ class Runs:
         run, ledger = min(open_runs, key=lambda pair: (pair[0].taken / pair[0].plan.share, pair[0].plan.number))
         run.taken += 1
         return ledger.take()
+
+
+def in_parts(batch: StimulusBatch) -> Iterator[StimulusBatch]:
+    """Yield images in messages that a peer takes, one at least in each."""
+    n = max(1, MOST_AT_ONCE_BYTES // max(1, batch.images[:1].nbytes))
+    for start in range(0, len(batch.stimulus_ids), n):
+        yield StimulusBatch(batch.stimulus_ids[start : start + n], batch.images[start : start + n])

@@ -51,7 +51,7 @@ from server.alarms import Alarms, read_condition
 from server.changes import Changed, read_change
 from server.evolution import Outcome, References
 from server.exchange import Exchange, ProtocolError
-from server.runs import Plan, Run, Runs
+from server.runs import Plan, Run, Runs, in_parts
 from server.score_signs import ScoreSigns
 from server.standing import Standing
 from server.stopping import ADVISER, Rules, Stopping
@@ -146,7 +146,8 @@ class Session:
     def _join(self, hello: Hello, role: Role) -> list[Action]:
         no = refusal(hello, self.channels, (run.plan for run in self.runs)) if role is Role.ACQUISITION else ""
         if no:
-            return [Dismiss(role, no)]
+            # It may be the one that was here, with other channels than before: then nobody counts any more.
+            return [Dismiss(role, no), *self._suspend(Trouble(role.value, no, f"start the {role.value} again"))]
         welcome = self.settings.welcome(self.session_id, role, self.exchange.n_rewards)
         actions: list[Action] = [Record(Joined(hello)), Send(role, welcome)]
         over: list[Action] = [Record(Cleared(role.value))] if self.standing.clear(role.value) else []
@@ -180,6 +181,7 @@ class Session:
         self.acquisition_instance = hello.instance
         images = self._batches() if hello.wants_images else []
         unanswered = self.traffic.unanswered()
+        over += [Record(changed) for run in self.runs for changed in run.refuse_changes(self.channels)]
         return [*over, *(Send(Role.ACQUISITION, b) for b in images), *(Send(Role.ACQUISITION, o) for o in unanswered)]
 
     def _left(self, farewell: Farewell, sender: Role) -> list[Action]:
@@ -226,9 +228,8 @@ class Session:
     def _set_to_work(self, run: Run) -> list[Action]:
         if run.proposal is None:
             run.finished = run.next_generation is None
-            return (
-                [] if run.finished else [Advance(run.plan.number, None, None, run.next_generation, run.take_changes())]
-            )
+            changes = run.take_changes() if self.channels else ()  # till then nobody knows whether they can be
+            return [] if run.finished else [Advance(run.plan.number, None, None, run.next_generation, changes)]
         missing = len(run.rendered) < len(run.proposal.codes)
         return [Render(run.proposal, run.rendered)] if missing else []
 
@@ -238,6 +239,8 @@ class Session:
         if event.outcome is not None:
             advised += self.alarms.stand(f"evolution {event.evolution}", self.signs.absorb(event.outcome))
         for changed in event.changed:
+            if changed.channels:
+                self.stopping.begin_afresh(event.evolution)
             run.plan = replace(run.plan, channels=changed.channels or run.plan.channels)
         run.finished = event.proposal is None or self.standing.stopping
         if event.proposal is not None and not run.finished:
@@ -245,11 +248,15 @@ class Session:
         return [Record(event), *advised]
 
     def _advise(self, outcome: Outcome, minutes: float) -> list[Action]:
-        """Say what the stopping rules make of an outcome, where that is news, and stop if they were told to act."""
+        """Say what the stopping rules make of an outcome, where that is news, and stop if they were told to act.
+
+        Nobody is at the button: a session that somebody has paused stays paused.
+        """
         advice = self.stopping.absorb(outcome, self.exchange.n_measured, minutes)
-        if advice.stop:
-            self.standing.obey("stop", ADVISER)
-        if not advice.news:
+        stop = advice.stop and not self.standing.stopping
+        if stop:
+            self.standing.wind_up(f"by {ADVISER}")
+        if not (advice.news or stop):
             return []
         return [Record(advice.note), *(Send(role, Notice("info", advice.text)) for role in Role)]
 
@@ -274,7 +281,7 @@ class Session:
         if run.finished or run.last_generation != event.generation:
             return []
         run.add(event.batch)
-        return [Record(event), *self._to_viewers(event.batch)]
+        return [Record(event), *(send for part in in_parts(event.batch) for send in self._to_viewers(part))]
 
     def _go_on(self) -> list[Action]:
         """Return what follows from how things stand: generations to score, trials to send, the end."""
@@ -293,8 +300,8 @@ class Session:
 
     def _close(self, run: Run) -> list[Action]:
         """Have a settled generation scored and the next one proposed; its images will not be shown again."""
-        if run.proposal is None or run.ledger is None or not run.ledger.settled:
-            return []
+        if run.proposal is None or run.ledger is None or not run.ledger.settled or not self.channels:
+            return []  # a server that goes on may have settled it before it knows what is recorded
         measurements = run.ledger.measurements(self.channels)
         self.signs.measured(run.plan.number, measurements, run.plan.channels)
         following = None if self.standing.stopping else run.next_generation
@@ -321,7 +328,7 @@ class Session:
         """Return all images that may still be shown."""
         references = StimulusBatch(self.references.stimulus_ids, self.references.images)
         current = [batch for run in self.runs for batch in run.batches]
-        return [references, *current] if len(references.stimulus_ids) else current
+        return [part for batch in (references, *current) for part in in_parts(batch)]
 
     def _to_viewers(self, message: StimulusBatch | Release) -> list[Action]:
         roles = [Role.DISPLAY, Role.ACQUISITION] if self._wants_images else [Role.DISPLAY]

@@ -8,7 +8,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from server.actions import (
     Voided,
 )
 from server.changes import Changed
-from server.database import SCHEMA, SCHEMA_VERSION, SessionFileError, open_database
+from server.database import SCHEMA, SCHEMA_VERSION, SessionFileError, cannot_be_written, open_database
 from server.evolution import Outcome, Proposal, References
 from server.pictures import from_png
 from server.seals import seal
@@ -55,26 +55,28 @@ class SessionFile:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise SessionFileError(f"{path} is in use by another server. Stop that one first.") from None
+        except OSError as error:
+            raise cannot_be_written(path, error) from error
         try:
             self.connection = open_database(path, "rw")
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             self._lock.release()
             raise
 
     @classmethod
     def create(cls, path: Path, clock: Callable[[], float], facts: dict[str, str]) -> "SessionFile":
-        """Make a new session file that holds these facts; raise SessionFileError if there is one already."""
+        """Make a new session file that holds these facts; raise SessionFileError if there is one, or no room."""
         if path.exists():
             raise SessionFileError(f"{path} exists. Take another name, or go on with it: xdream resume {path}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = sqlite3.connect(path, isolation_level=None)
-        with fresh:
-            fresh.executescript("BEGIN;" + SCHEMA.read_text())
-            facts = {"schema_version": str(SCHEMA_VERSION), "created_at": str(clock()), **facts}
-            fresh.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
-        fresh.close()
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as fresh, fresh:
+                fresh.executescript("BEGIN;" + SCHEMA.read_text())
+                facts = {"schema_version": str(SCHEMA_VERSION), "created_at": str(clock()), **facts}
+                fresh.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+        except sqlite3.OperationalError as error:
+            path.unlink(missing_ok=True)  # nothing is in it
+            raise cannot_be_written(path, error) from error
         return cls(path, clock)
 
     def close(self) -> None:
@@ -87,7 +89,7 @@ class SessionFile:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is added inside is on disk when this ends, or none of it is."""
-        began_s = time.monotonic()
+        began_s, stored_s = time.monotonic(), self._stored_s
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -95,6 +97,7 @@ class SessionFile:
             self.commit_s = time.monotonic() - began_s
             self._stored_s += self.commit_s
         except BaseException:
+            self._stored_s = stored_s
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             raise
@@ -109,8 +112,10 @@ class SessionFile:
 
     def evolution_facts(self, evolution: int) -> dict[str, Any]:
         """Return what an evolution is made of."""
-        [(facts,)] = self.connection.execute("SELECT facts FROM evolutions WHERE evolution = ?", (evolution,))
-        return dict(json.loads(facts))
+        row = self.connection.execute("SELECT facts FROM evolutions WHERE evolution = ?", (evolution,)).fetchone()
+        if row is None:
+            raise SessionFileError(f"{self.path} was never begun: it holds no evolution. Begin another: xdream run")
+        return dict(json.loads(row[0]))
 
     def references(self) -> References:
         """Return the reference images, pixel for pixel."""

@@ -27,7 +27,9 @@ class Standing:
     """No trial is begun any more."""
     ended: bool = False
     wish: str = ""
-    """Who asked for it, in words."""
+    """Who asked for the pause or the end, in words."""
+    stop_wish: str = ""
+    """Who asked to stop, in words."""
 
     @property
     def state(self) -> State:
@@ -43,7 +45,7 @@ class Standing:
     @property
     def why(self) -> str:
         """Why it stands so, in words."""
-        return "; ".join(trouble.what for trouble in self.troubles.values()) or self.wish
+        return "; ".join(trouble.what for trouble in self.troubles.values()) or self.wish or self.stop_wish
 
     def suspend(self, trouble: Trouble) -> bool:
         """Take note of trouble; return False if that is no news."""
@@ -67,13 +69,18 @@ class Standing:
             case "resume":
                 self.paused, self.wish = False, ""
             case "stop":
-                self.paused, self.stopping, self.wish = False, True, f"stopping after this generation, {by}"
+                self.paused, self.wish = False, ""
+                self.wind_up(by)
             case "end":
                 self.ending, self.wish = True, f"ended {by}"
             case "note" | "mark" | "change" | "drill":
                 pass
             case _:
                 raise ValueError(f"no control action {action!r}")
+
+    def wind_up(self, by: str) -> None:
+        """Begin no generation any more; a session that is paused stays so."""
+        self.stopping, self.stop_wish = True, f"stopping after this generation, {by}"
 
     def notice(self) -> Notice:
         """Return what people at the peers should read."""

@@ -76,6 +76,12 @@ class _Course:
     verdict: Verdict = Verdict.EARLY
     said: Verdict | None = None
     """The last verdict that was news."""
+    unjudged: bool = False
+    """Whether outcomes of before were added that nobody has judged yet."""
+    n_past: int = 0
+    """Outcomes of other channels, which these cannot be compared with."""
+    n_heard: int = 0
+    """Outcomes since the server was started, which is what minutes are counted from."""
 
 
 class Stopping:
@@ -88,15 +94,19 @@ class Stopping:
 
     def remember(self, outcome: Outcome) -> None:
         """Take note of an outcome of before, without a word about it."""
-        course = self._courses[outcome.evolution]
-        course.generations.append(outcome.generation)
-        course.evolved.append(outcome.scores)
-        course.references.append(outcome.reference_scores)
+        self._add(outcome).unjudged = True
+
+    def begin_afresh(self, evolution: int) -> None:
+        """Forget an evolution's curve: from here on other channels are scored, or otherwise."""
+        old = self._courses[evolution]
+        n_past = old.n_past + len(old.generations)
+        self._courses[evolution] = _Course(n_past=n_past, n_heard=old.n_heard)
 
     def absorb(self, outcome: Outcome, presentations: int, minutes: float) -> Advice:
         """Return the advice after an outcome, when so many presentations were measured in so many minutes (or NaN)."""
-        self.remember(outcome)
-        course = self._courses[outcome.evolution]
+        self._judge_what_was_before()
+        course = self._add(outcome)
+        course.n_heard += 1
         spent = self._spent(presentations, minutes)
         course.verdict, text = self._judged(course)
         left = self._left(course, presentations, minutes)
@@ -107,6 +117,21 @@ class Stopping:
         news = course.verdict in NEWS and course.verdict is not course.said
         course.said = course.verdict if news else course.said
         return Advice(outcome.evolution, outcome.generation, course.verdict, words, news, stop)
+
+    def _add(self, outcome: Outcome) -> _Course:
+        course = self._courses[outcome.evolution]
+        course.generations.append(outcome.generation)
+        course.evolved.append(outcome.scores)
+        course.references.append(outcome.reference_scores)
+        return course
+
+    def _judge_what_was_before(self) -> None:
+        """Come to the verdicts that outcomes of before had led to, and that were said then."""
+        for course in self._courses.values():
+            if course.unjudged:
+                course.verdict, _ = self._judged(course)
+                course.said = course.verdict if course.verdict in NEWS else None
+                course.unjudged = False
 
     def _judged(self, course: _Course) -> tuple[Verdict, str]:
         if not self.rules.plateau:
@@ -127,9 +152,9 @@ class Stopping:
 
     def _left(self, course: _Course, presentations: int, minutes: float) -> str:
         """Return how many generations the limits leave at the pace so far, or nothing where there is no limit."""
-        done = len(course.generations)
-        pairs = ((self.rules.presentations, presentations), (self.rules.minutes, minutes))
-        left = min((done * (limit - used) / used if limit and used > 0 else inf for limit, used in pairs), default=inf)
+        rules, done = self.rules, course.n_past + len(course.generations)
+        paces = ((rules.presentations, presentations, done), (rules.minutes, minutes, course.n_heard))
+        left = min(done * (limit - used) / used if limit and used > 0 else inf for limit, used, done in paces)
         return f", about {ceil(left)} generations left" if isfinite(left) else ""
 
     def _all_flat(self) -> bool:

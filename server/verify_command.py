@@ -15,7 +15,7 @@ def verify(
     draw: Annotated[bool, typer.Option("--draw", help="Draw every image anew from its code as well: slow.")] = False,
 ) -> None:
     """Check every image, every score and every link of a session file; exit status 1 where it is not intact."""
-    console, n_problems = Console(soft_wrap=True, highlight=False), 0
+    console, n_problems = Console(soft_wrap=True, highlight=False, markup=False), 0
     for result in check(file, draw):
         n_problems += len(result.problems)
         for line in _lines(result):

@@ -1,5 +1,6 @@
 """Who is let in, and what a peer is told at the door."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,4 +36,7 @@ def refusal(hello: Hello, recorded: tuple[str, ...], plans: Iterable[Plan]) -> s
         for name in plan.channels:
             if name not in hello.channels:
                 return f"evolution {plan.name!r} scores channel {name!r}, which {hello.name} lacks. {offer}"
+    twice = next((name for name, n in Counter(hello.channels).items() if n > 1), None)
+    if twice is not None:
+        return f"{hello.name} offers channel {twice!r} more than once, so nobody can say which is meant. {offer}"
     return "" if hello.channels else f"{hello.name} offers no channels, so there is nothing to score"

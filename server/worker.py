@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class Worker:
     """Carries out Advance and Render one after the other, and announces each result as soon as it is there.
 
-    `announce` is called in the worker's thread. A job that fails is announced as Failed, with the optimizer put back
-    to where it stood before, so that the same job can be submitted again.
+    `announce` is called in the worker's thread. A job that fails is announced as Failed, and can be submitted again:
+    optimizer and scorer are put back first to where they stood before.
     """
 
     def __init__(
@@ -34,8 +34,10 @@ class Worker:
         self._announce = announce
         self._first_images = first_images
         self._more_images = more_images
-        self._before = {number: pack(evolution.optimizer.snapshot()) for number, evolution in evolutions.items()}
-        """Each optimizer as its last job left it."""
+        self._before = {n: (pack(each.optimizer.snapshot()), each.scorer) for n, each in evolutions.items()}
+        """Each optimizer and scorer as its last job left it."""
+        self._astray: set[int] = set()
+        """Evolutions that a job which failed may have left anywhere."""
         self._jobs: queue.SimpleQueue[Advance | Render | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         self._thread.start()
@@ -66,23 +68,44 @@ class Worker:
             if isinstance(job, Advance):
                 return self._advance(job)
             self._render(job.proposal, job.done)
-        except Exception as error:  # whatever a lab's own part raises must reach the person at the rig
+        except BaseException as error:  # whatever a lab's own part raises, sys.exit too, must reach whoever is there
             log.exception("the work of the server failed")
             if isinstance(job, Advance):
-                self._evolutions[job.evolution].optimizer.restore(unpack(self._before[job.evolution]))
+                self._astray.add(job.evolution)
             self._announce(Failed(job, f"{type(error).__name__}: {error}"))
         return None
 
     def _advance(self, job: Advance) -> Render | None:
         evolution = self._evolutions[job.evolution]
+        if job.evolution in self._astray:
+            snapshot, evolution.scorer = self._before[job.evolution]
+            evolution.optimizer.restore(unpack(snapshot))
+            self._astray.discard(job.evolution)
         outcome = None
         if job.proposal is not None and job.measurements is not None:
             outcome = evolution.absorb(job.proposal, job.measurements)
-        changed = tuple(make_change(evolution, change, job.next_generation or 0) for change in job.changes)
-        proposal = None if job.next_generation is None else evolution.propose(job.next_generation)
-        snapshot = self._before[job.evolution] = pack(evolution.optimizer.snapshot())
+        proposal, changed = self._propose(evolution, job)
+        snapshot = pack(evolution.optimizer.snapshot())
+        self._before[job.evolution] = snapshot, evolution.scorer
         self._announce(Advanced(job.evolution, outcome, proposal, snapshot, changed=changed))
         return None if proposal is None else Render(proposal, frozenset())
+
+    def _propose(self, evolution: Evolution, job: Advance) -> tuple[Proposal | None, tuple[Changed, ...]]:
+        """Make the changes, and propose; where nothing can be proposed with them, refuse them and propose without."""
+        if job.next_generation is None:
+            return None, ()
+        if not job.changes:
+            return evolution.propose(job.next_generation), ()
+        snapshot, scorer = pack(evolution.optimizer.snapshot()), evolution.scorer
+        changed = tuple(make_change(evolution, change, job.next_generation) for change in job.changes)
+        try:
+            return evolution.propose(job.next_generation), changed
+        except Exception as error:  # a slip of the hand must not hold the session
+            evolution.optimizer.restore(unpack(snapshot))
+            evolution.scorer = scorer
+            why = f"no generation can be asked for with it: {error}"
+            refused = tuple(Changed(each.control_id, each.evolution, 0, refused=why) for each in job.changes)
+            return evolution.propose(job.next_generation), refused
 
     def _render(self, proposal: Proposal, done: frozenset[int]) -> None:
         evolution = self._evolutions[proposal.evolution]

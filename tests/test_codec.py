@@ -51,11 +51,15 @@ def messages(draw: st.DrawFn) -> Message:
         **dict.fromkeys(("spike_times_s", "spike_rows", "spike_channels"), (n_spikes,)),
     }
     limits = {"spike_rows": n - 1, "spike_channels": n_channels - 1, "spike_counts": 2**31 - 1, "baseline_counts": 9}
+    times = {
+        **dict.fromkeys(("onsets_s", "offsets_s"), st.floats(allow_infinity=False)),
+        **dict.fromkeys(("reward_onsets_s", "reward_durations_s"), st.floats(allow_infinity=False, allow_nan=False)),
+    }
     values: dict[str, Any] = {}
     for name, hint in get_type_hints(kind).items():
         if get_origin(hint) is np.ndarray:
             [dtype] = get_args(get_args(hint)[1])
-            numbers = st.integers(0, max(0, limits[name])) if name in limits else None
+            numbers = st.integers(0, max(0, limits[name])) if name in limits else times.get(name)
             values[name] = draw(arrays(dtype, shapes.get(name, (n,)), elements=numbers))
         elif name == "voids":
             values[name] = tuple(draw(st.lists(st.text(max_size=5), min_size=n, max_size=n)))

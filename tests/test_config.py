@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 import server
+from server import build
 from server.config import Config, ConfigError, load_config, parse_config
 
 SHORTEST = '[session]\nname = "s1"\n[evolution]\n'
@@ -202,3 +203,20 @@ def test_a_file_that_cannot_be_read_is_told_so(tmp_path: Path) -> None:
 def test_a_file_of_absurd_depth_is_refused_without_a_crash(depth: int) -> None:
     with pytest.raises(ConfigError):
         parse_config("x = " + "[" * depth + "]" * depth, "s1.toml")
+
+
+@pytest.mark.parametrize(("population", "repeats"), [(10_001, 1), (1_000, 100)])
+def test_a_generation_that_no_ids_can_name_is_refused_before_a_file_is_made(
+    tmp_path: Path, population: int, repeats: int
+) -> None:
+    text = f"""
+[session]
+name = "large"
+[evolution]
+repeats = {repeats}
+optimizer = {{ name = "random", population = {population} }}
+generator = {{ name = "raw_pixel", size = 2 }}
+"""
+    with pytest.raises(ConfigError, match=r"evolution 'evolution': .* is too large: at most 10000 codes"):
+        build.begin(parse_config(text, "large.toml"), build.Changes(), tmp_path / "s.xdream", lambda: 1.0)
+    assert not list(tmp_path.iterdir())

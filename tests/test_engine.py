@@ -1,20 +1,29 @@
 """The loop commits before it acts: while the disk refuses, nothing is sent, and nothing is lost."""
 
+import queue
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgpack
+import numpy as np
 import pytest
 import zmq
 
 from protocol.codec import decode, encode
-from protocol.messages import Acknowledge, Control, Message, Onsets, Trial, Welcome
-from server.actions import State
+from protocol.messages import Acknowledge, Control, Farewell, Heartbeat, Message, Onsets, Trial, Welcome
+from server.actions import Advance, Failed, State
+from server.changes import Change
 from server.engine import Engine, WorkFailed
+from server.evolution import Evolution
+from server.ledger import Measurements
 from server.router import Router
 from server.session_file import SessionFile
+from server.worker import Worker
 from tests.builders import a_display, a_plan, a_report, a_session, an_acquisition, an_answer, an_evolution
 
 DEADLINE_MS = 10_000
@@ -117,6 +126,34 @@ def test_nonsense_from_a_peer_is_dropped_and_the_loop_goes_on(stage: Stage) -> N
     assert stage.router.n_dropped >= 1
 
 
+def test_old_data_are_no_trouble_of_an_adapter_that_comes_after_and_cannot_tell_their_age(stage: Stage) -> None:
+    a_trial_out(stage)
+    stage.say(stage.acquisition, Heartbeat(0.0, data_age_s=9.0))
+    stage.until(lambda: stage.session.state is State.SUSPENDED)
+    stage.say(stage.acquisition, Farewell("stopped"))
+    stage.say(stage.acquisition, an_acquisition("a2"))
+    stage.hear(stage.acquisition, Welcome)
+    stage.say(stage.acquisition, Heartbeat(0.0))
+    stage.until(lambda: stage.session.state is State.RUNNING)
+
+
+@pytest.mark.parametrize("times", ["reward_onsets_s", "reward_durations_s", "onsets_s", "offsets_s"])
+def test_a_report_with_times_that_are_none_is_dropped_with_a_word_and_the_loop_goes_on(
+    stage: Stage, times: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On disk a reward has a time; and whoever is asked for spikes after an onset at infinity looks for ever."""
+    report = replace(a_report(a_trial_out(stage)), reward_onsets_s=np.ones(1), reward_durations_s=np.ones(1))
+    header, *arrays = encode(report)
+    frames = [np.array(frame).view(np.uint8).tobytes() for frame in arrays]
+    place = [each["name"] for each in msgpack.unpackb(header)["arrays"]].index(times)
+    frames[place] = np.full_like(getattr(report, times), inf if times[0] == "o" else nan).tobytes()
+    stage.display.send_multipart([header, *frames])
+    stage.until(lambda: stage.router.n_dropped == 1)
+    assert f"TrialReport.{times[:6]}" in caplog.text
+    stage.say(stage.display, report)
+    assert stage.hear(stage.display, Acknowledge)
+
+
 def broken(*_: object) -> None:
     raise RuntimeError("a lamp is out")
 
@@ -144,6 +181,61 @@ def test_a_part_that_fails_holds_its_generation_until_it_is_mended(stage: Stage,
     stage.engine.ask(Control("c1", "resume", "JD"))
     stage.until(lambda: stage.session.state is State.RUNNING)
     stage.say(stage.display, a_report(stage.hear(stage.display, Trial)))
+
+
+def a_worker(evolution: Evolution) -> tuple[Worker, "queue.SimpleQueue[Any]"]:
+    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    return Worker({evolution.number: evolution}, told.put, 3), told
+
+
+def test_a_job_that_failed_is_done_again_with_the_channels_of_before() -> None:
+    evolution = an_evolution()
+    worker, told = a_worker(evolution)
+    worker.submit(Advance(1, None, None, 1))
+    proposal = told.get(timeout=10).proposal
+    counts = np.arange(2 * len(proposal.slots), dtype=np.int32).reshape(-1, 2) ** 2
+    measured = Measurements(("u1", "u2"), proposal.slots, counts, np.zeros_like(counts))
+    expected = evolution.scorer.score(measured, proposal.stimulus_ids)
+    job = Advance(1, proposal, measured, 2, (Change("c1", 1, {}, ("u2",)),))
+    ask, evolution.optimizer.ask = evolution.optimizer.ask, broken
+    worker.submit(job)
+    while not isinstance(told.get(timeout=10), Failed):
+        pass
+    evolution.optimizer.ask = ask
+    worker.submit(job)
+    np.testing.assert_array_equal(told.get(timeout=10).outcome.scores, expected)
+    worker.close(10)
+
+
+def test_a_change_with_which_nothing_can_be_asked_for_is_refused_and_holds_nobody_up() -> None:
+    evolution = an_evolution()
+    worker, told = a_worker(evolution)
+    slips = Change("c1", 1, {"population": 20_000}, ()), Change("c2", 1, {}, ("u2",))
+    worker.submit(Advance(1, None, None, 1, slips))
+    advanced = told.get(timeout=10)
+    assert len(advanced.proposal.codes) == 4
+    assert [each.generation for each in advanced.changed] == [0, 0]
+    assert "at most 10000 codes" in advanced.changed[0].refused
+    assert not evolution.scorer.channels
+    worker.close(10)
+
+
+@pytest.mark.parametrize("wrong", [SystemExit("the lab's own part gives up"), RuntimeError("a lamp is out")])
+def test_a_part_that_cannot_even_be_put_back_is_said_and_the_worker_works_on(wrong: BaseException) -> None:
+    def fails(*_: object) -> None:
+        raise wrong
+
+    evolution = an_evolution()
+    worker, told = a_worker(evolution)
+    whole = evolution.optimizer.ask, evolution.optimizer.restore
+    evolution.optimizer.ask = evolution.optimizer.restore = fails
+    for _ in range(2):
+        worker.submit(Advance(1, None, None, 1))
+        assert str(wrong) in told.get(timeout=10).error
+    evolution.optimizer.ask, evolution.optimizer.restore = whole
+    worker.submit(Advance(1, None, None, 1))
+    assert told.get(timeout=10).proposal.generation == 1
+    worker.close(10)
 
 
 def answer_everything(stage: Stage) -> None:

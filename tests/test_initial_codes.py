@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from protocol.ids import stimulus_id
-from server import initial_codes, optimizers
+from server import build, initial_codes, optimizers
 from server.evolution import References
 from server.generators import Generator, create
 from server.initial_codes import InitialCodesError
 from server.pictures import to_png
 from server.session_file import SessionFile
+from tests.played import CONFIG, built
 from tests.small_networks import a_file, thin_all
 
 SEED = (7, 1)
@@ -149,3 +150,13 @@ def test_equal_images_become_equal_codes_in_any_company() -> None:
     codes = generator.invert(images, n_steps=30)
     np.testing.assert_allclose(codes[0], codes[2], atol=1e-5)
     np.testing.assert_allclose(codes[:1], generator.invert(images[:1], n_steps=30), atol=1e-4)
+
+
+def test_a_session_resumed_before_its_first_generation_begins_where_the_configuration_says(tmp_path: Path) -> None:
+    """As when the address was taken: the file is there, and nothing was asked for yet."""
+    initial = 'initial = { name = "statistics", n = 8, mean = 100 }'
+    with built(tmp_path / "s.xdream", CONFIG.replace("repeats = 2", f"repeats = 2\n{initial}")) as made:
+        asked = made.evolutions[0].optimizer.ask()
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    np.testing.assert_array_equal(again.evolutions[0].optimizer.ask(), asked)
+    again.file.close()

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from protocol.messages import Control, Role, Trial
 from server.cli import app
 from server.database import SessionFileError
 from server.evolution import Evolution
 from server.recounting import Windows
 from server.rescoring import Rescored, Wishes, rank_correlation, rescore
-from tests.played import CONFIG, play, spikes_of
+from tests.builders import Desk, a_display, an_acquisition, sent
+from tests.played import CHANNELS, CONFIG, built, keep, play, show, spikes_of
 
 
 def xdream_rescore(path: Path, *options: str) -> Result:
@@ -92,6 +94,19 @@ def test_a_session_that_scored_the_other_evolutions_channel_is_found(tmp_path: P
     play(tmp_path / "mixed.xdream", meddle=mix_up)
     first = the_first_difference(rescore(tmp_path / "mixed.xdream", Wishes()))
     assert first.startswith("evolution 1 (genetic left), generation 1")
+
+
+def test_a_change_of_parameters_right_after_one_of_channels_does_not_hide_it(tmp_path: Path) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        desk = Desk(made.session, made.evolutions)
+        desk.start()
+        desk.tell(an_acquisition(channels=CHANNELS), Role.ACQUISITION)
+        trials = sent(desk.tell(a_display(), Role.DISPLAY), Trial)
+        for number, wish in enumerate(({"channels": ["noise"]}, {"parameters": {"mutation_rate": 0.9}})):
+            desk.tell(Control(f"c{number}", "change", "JD", {"evolution": 1, **wish}), Role.OPERATOR)
+        show(desk, trials)
+        keep(made.file, desk.log)
+    assert not any(each.first_difference() for each in rescore(tmp_path / "s.xdream", Wishes()))
 
 
 def test_other_channels_give_other_scores_and_are_no_mistake(played: Path) -> None:

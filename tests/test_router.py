@@ -9,7 +9,7 @@ import zmq
 from protocol.codec import decode, encode
 from protocol.messages import Control, Farewell, Heartbeat, Hello, Message, Notice, Role
 from server.router import PEER_LOST_S, Router
-from tests.builders import a_display, an_acquisition
+from tests.builders import a_display
 
 DEADLINE_MS = 10_000
 
@@ -99,13 +99,17 @@ def test_a_display_that_reconnects_replaces_itself(station: Station) -> None:
     assert [link.hello.instance for link in station.router.links()] == ["d1"]
 
 
-def test_a_peer_that_was_only_asleep_is_introduced_again(station: Station) -> None:
+def test_a_peer_that_was_only_asleep_says_anew_what_it_holds(station: Station) -> None:
     socket = station.a_socket()
-    station.tell(socket, an_acquisition())
+    station.tell(socket, a_display())
     station.now_s += PEER_LOST_S + 0.1
     list(station.router.newly_lost())
-    [(role, message)] = station.tell(socket, Heartbeat(0.0))
-    assert role is Role.ACQUISITION and isinstance(message, Hello)
+    assert not station.tell(socket, Heartbeat(0.0)), "its Hello of before says nothing of the trials sent since"
+    asked = station.hear(socket)
+    assert isinstance(asked, Farewell) and not asked.final
+    [(role, message)] = station.tell(socket, a_display(trials=[7, 8]))
+    assert role is Role.DISPLAY and isinstance(message, Hello) and message.trials.tolist() == [7, 8]
+    assert not any(link.lost for link in station.router.links())
 
 
 @pytest.mark.parametrize(("theirs", "older"), [(99, "this server"), (0, "headless")])

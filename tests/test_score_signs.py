@@ -1,16 +1,23 @@
 """One channel that drowns the others, reference images that collapse, scores that no longer differ."""
 
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from protocol.arrays import Scores
 from protocol.ids import stimulus_id
-from server.actions import Alarm
+from protocol.messages import Control, Onsets, Responses, Role, Trial
+from server import build
+from server.actions import Advanced, Alarm
 from server.evolution import Outcome
 from server.ledger import Measurements
 from server.score_signs import ScoreSigns, collapsed, dominates, shares, vanished
+from tests import played
+from tests.builders import Desk, a_display, a_report, an_acquisition, recorded, sent
+from tests.played import CONFIG, built, keep, spikes_of
 
 N_IMAGES, N_REFERENCES, REPEATS = 40, 10, 2
 CHANNELS = ("1", "2", "3", "4")
@@ -141,3 +148,39 @@ def test_other_channels_begin_afresh() -> None:
         if generation == 4:
             assert "channel 4 carries most" in alarms[0].what
     assert alarms == []
+
+
+def test_a_resumed_session_does_not_compare_other_channels_with_those_of_before(tmp_path: Path) -> None:
+    endless = CONFIG.replace("generations = 4", "generations = 0")
+    quiet = Control("c1", "change", "JD", {"evolution": 1, "channels": ["noise"]})
+
+    def answer(onsets: Onsets) -> Responses:
+        varied = np.arange(len(onsets.presentation_ids), dtype=np.int32) % 3
+        counts = varied[:, None] + np.array([30, 30, 2], np.int32)
+        return replace(spikes_of(onsets), spike_counts=counts, baseline_counts=np.zeros_like(counts))
+
+    with built(tmp_path / "s.xdream", endless) as made:
+        desk = Desk(made.session, made.evolutions)
+        desk.start()
+        desk.tell(an_acquisition(channels=played.CHANNELS), Role.ACQUISITION)
+        trials = sent(desk.tell(a_display(), Role.DISPLAY), Trial)
+
+        def go_on(generation: int) -> None:
+            while desk.session.runs[1].last_generation < generation:
+                actions = desk.tell(a_report(trials.pop(0)), Role.DISPLAY)
+                trials.extend(sent(actions, Trial))
+                for onsets in sent(actions, Onsets):
+                    trials.extend(sent(desk.tell(answer(onsets), Role.ACQUISITION), Trial))
+
+        go_on(8)
+        desk.tell(quiet, Role.OPERATOR)
+        go_on(12)
+        keep(made.file, desk.log)
+        open_now = desk.session.signs.absorb(last_of(desk))
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    assert again.session.signs.absorb(last_of(desk)) == open_now == []
+    again.file.close()
+
+
+def last_of(desk: Desk) -> Outcome:
+    return next(row.outcome for row in recorded(desk.log, Advanced)[::-1] if row.outcome and row.evolution == 1)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from protocol.codec import MAX_ARRAY_BYTES
+from protocol.ids import stimulus_id
 from protocol.messages import (
     Acknowledge,
     Control,
@@ -21,7 +23,11 @@ from protocol.messages import (
     Welcome,
 )
 from server.actions import Advance, Advanced, Cleared, Dismiss, GraceOver, Late, Record, State, Trouble, Voided
+from server.changes import Changed
+from server.evolution import References
 from server.exchange import ProtocolError
+from server.session import Session
+from server.welcome import Settings
 from tests.builders import (
     Desk,
     a_desk,
@@ -221,16 +227,33 @@ def test_a_simulator_is_sent_the_images_and_a_rig_is_not() -> None:
 def test_wrong_channel_names_are_refused_with_the_list_that_is_offered() -> None:
     desk = Desk(a_session([a_plan(channels=("IT-14",))]), [an_evolution()])
     desk.start()
-    [refused] = desk.tell(an_acquisition(channels=("V1-1", "V1-2")), Role.ACQUISITION)
+    refused, *_ = desk.tell(an_acquisition(channels=("V1-1", "V1-2")), Role.ACQUISITION)
     assert isinstance(refused, Dismiss)
     assert "'IT-14'" in refused.reason and "V1-1, V1-2" in refused.reason
+
+
+def test_two_channels_of_one_name_are_refused_for_nobody_guesses_which_is_meant() -> None:
+    desk = Desk(a_session([a_plan(channels=("7",))]), [an_evolution()])
+    desk.start()
+    refused, *_ = desk.tell(an_acquisition(channels=("7", "8", "7")), Role.ACQUISITION)
+    assert isinstance(refused, Dismiss) and "channel '7' more than once" in refused.reason
 
 
 def test_channels_cannot_change_within_a_session() -> None:
     desk = a_desk()
     desk.join()
-    [refused] = desk.tell(an_acquisition("a2", channels=("u2",)), Role.ACQUISITION)
+    refused, *_ = desk.tell(an_acquisition("a2", channels=("u2",)), Role.ACQUISITION)
     assert isinstance(refused, Dismiss) and "u1" in refused.reason
+
+
+def test_a_recording_system_that_comes_back_with_other_channels_is_no_longer_there() -> None:
+    desk = a_desk(population=10)
+    desk.join()
+    desk.tell(an_acquisition("a1", channels=("u2",)), Role.ACQUISITION)
+    assert desk.session.state is State.SUSPENDED, "nobody counts, so nothing is shown"
+    assert "u1" in desk.session.standing.why
+    desk.tell(an_acquisition("a1"), Role.ACQUISITION)
+    assert desk.session.state is State.RUNNING
 
 
 def test_a_missing_image_is_sent_again_and_the_attempt_is_not_held_against_it() -> None:
@@ -239,6 +262,16 @@ def test_a_missing_image_is_sent_again_and_the_attempt_is_not_held_against_it() 
     actions = desk.tell(a_report(trial, dict.fromkeys(range(6), Void.IMAGE_MISSING)), Role.DISPLAY)
     assert sent(actions, StimulusBatch, Role.DISPLAY)
     assert len(sent(actions, Trial)[0].presentation_ids) == 6
+
+
+def test_no_message_of_images_is_larger_than_a_peer_takes() -> None:
+    """A display that is sent one hangs up, says Hello and is sent it again, for ever."""
+    images = np.zeros((1000, 300, 300, 3), np.uint8)  # 270 MB that nobody touches
+    references = References(np.array([stimulus_id(0, 0, i) for i in range(1000)], np.int64), images)
+    session = Session("s1", [a_plan()], references, Settings())
+    batches = sent(session.receive(a_display(), Role.DISPLAY), StimulusBatch)
+    assert all(batch.images.nbytes <= MAX_ARRAY_BYTES for batch in batches)
+    np.testing.assert_array_equal(np.concatenate([batch.stimulus_ids for batch in batches]), references.stimulus_ids)
 
 
 # Trouble, and operators.
@@ -345,6 +378,17 @@ def test_end_does_not_wait_for_ever() -> None:
     desk.tell(a_control("end"), Role.OPERATOR)
     desk.tell(GraceOver())
     assert desk.session.state is State.ENDED
+
+
+def test_a_channel_that_nobody_offers_is_refused_also_where_it_was_asked_for_before_anybody_came() -> None:
+    desk = a_desk(plans=[a_plan(n_generations=3)])
+    wish = {"evolution": 1, "channels": ["typo"]}
+    desk.tell(Control("c1", "change", "JD", wish), Role.OPERATOR)
+    actions = desk.join()
+    [refused] = recorded(actions, Changed)
+    assert refused.generation == 0 and "there is no channel 'typo'; there are u1" in refused.refused
+    play(desk, actions)
+    assert desk.session.state is State.ENDED and not desk.session.runs[1].plan.channels
 
 
 # Several evolutions.

@@ -1,19 +1,35 @@
 """The session file: what is committed is there, what is damaged or foreign is refused and left alone."""
 
 import sqlite3
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from protocol.messages import Onsets, Role, Trial
-from server.actions import Record
-from server.database import SessionFileError, open_database
+from server import build
+from server.actions import Advanced, Joined, Record, Voided
+from server.config import parse_config
+from server.database import SessionFileError, cannot_be_opened, open_database
 from server.reading import Reader
 from server.restoring import restore
 from server.session_file import SessionFile, fingerprint
 from server.snapshots import pack, unpack
-from tests.builders import Desk, a_desk, a_display, a_plan, a_report, a_session, an_answer, an_evolution, sent
+from tests.builders import (
+    Desk,
+    a_desk,
+    a_display,
+    a_plan,
+    a_report,
+    a_session,
+    an_acquisition,
+    an_answer,
+    an_evolution,
+    recorded,
+    sent,
+)
+from tests.played import CONFIG, built
 
 
 def a_file(folder: Path) -> SessionFile:
@@ -82,12 +98,63 @@ def test_a_restored_display_that_is_another_one_has_lost_its_trials(tmp_path: Pa
     file.close()
 
 
+def test_a_clock_that_was_set_back_does_not_bring_a_display_of_before_back(tmp_path: Path) -> None:
+    file = a_file(tmp_path)
+    desk = a_desk(plans=[a_plan(n_generations=0)])
+    keep(file, [Record(Joined(a_display("d1")))])
+    file._clock = lambda: 0.5
+    desk.tell(an_acquisition(), Role.ACQUISITION)
+    trials = sent(desk.tell(a_display("d2"), Role.DISPLAY), Trial)
+    keep(file, desk.log)
+    new = a_session([a_plan(n_generations=0)])
+    restore(new, [an_evolution()], file.connection)
+    held = [trial.trial for trial in trials]
+    assert not recorded(new.receive(a_display("d2", trials=held), Role.DISPLAY), Voided), "it has its trials still"
+    file.close()
+
+
+def test_a_generation_of_which_nothing_was_measured_is_scored_when_the_channels_are_known(tmp_path: Path) -> None:
+    file = a_file(tmp_path)
+    plan = a_plan(n_generations=2, max_attempts=1, channels=("u1",))
+    desk = a_desk(plans=[plan], images_per_trial=6)
+    [trial] = sent(desk.join(), Trial)
+    keep(file, desk.log)
+    never_seen = a_report(trial, dict.fromkeys(range(6), "fixation_broken"))
+    keep(file, [Record(never_seen)])  # and there the server was killed
+    new = Desk(a_session([plan], images_per_trial=6), [an_evolution()])
+    restore(new.session, new.evolutions.values(), file.connection)
+    new.start()
+    actions = new.join()
+    [scored] = [row.outcome for row in recorded(new.log, Advanced) if row.outcome]
+    assert np.isnan(scored.scores).all()
+    assert sent(actions, Trial), "and the next one is shown"
+    file.close()
+
+
 def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     file = a_file(tmp_path)
     with pytest.raises(RuntimeError), file.transaction():
         file.add_evolution(2, "e2", {})
         raise RuntimeError
     assert Reader(file.path).evolutions() == {1: "e1"}
+    file.close()
+
+
+def test_the_time_spent_on_the_disk_is_kept_also_where_a_transaction_has_to_be_tried_again(tmp_path: Path) -> None:
+    file = a_file(tmp_path)
+    desk = a_desk(plans=[a_plan(n_generations=1)], images_per_trial=6)
+    [trial] = sent(desk.join(), Trial)
+    [onsets] = sent(desk.tell(a_report(trial), Role.DISPLAY), Onsets)
+    keep(file, desk.log)
+    scored = desk.tell(an_answer(onsets), Role.ACQUISITION)
+    spent_s = file._stored_s
+    with pytest.raises(sqlite3.OperationalError), file.transaction():
+        for action in scored:
+            if isinstance(action, Record):
+                file.add(action.row)
+        raise sqlite3.OperationalError("database or disk is full")
+    keep(file, scored)
+    assert file.connection.execute("SELECT stored_s FROM generations").fetchall() == [(spent_s,)]
     file.close()
 
 
@@ -136,6 +203,56 @@ def test_what_is_no_session_file_is_refused_in_a_sentence(tmp_path: Path, damage
     with pytest.raises(SessionFileError, match=sentence):
         open_database(file.path, "rw")
     assert (file.path.read_bytes() if file.path.exists() else None) == before, "it was left as it is"
+
+
+def sqlite_says(what: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(what)
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (sqlite_says("attempt to write a readonly database", sqlite3.SQLITE_READONLY_CANTINIT), "where it is"),
+        (sqlite_says("unable to open database file", sqlite3.SQLITE_CANTOPEN), "where it is"),
+        (sqlite_says("database is locked", sqlite3.SQLITE_BUSY), "where it is"),
+        (sqlite_says("no such table: meta", sqlite3.SQLITE_ERROR), "is no session file, or is damaged"),
+    ],
+)
+def test_a_file_that_lies_where_it_cannot_be_read_is_not_called_damaged(says: sqlite3.Error, words: str) -> None:
+    assert words in str(cannot_be_opened(Path("s.xdream"), says))
+
+
+@pytest.mark.parametrize("n_with_room", [0, 1])
+def test_a_disk_that_is_full_from_the_start_leaves_no_file_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_with_room: int
+) -> None:
+    """The name can be taken again, and nobody is told to go on with what was never begun."""
+    rooms = chain(repeat(10_000, n_with_room), repeat(1))
+    real = sqlite3.connect
+
+    def connect(*given: object, **options: object) -> sqlite3.Connection:
+        connection = real(*given, **options)
+        connection.execute(f"PRAGMA max_page_count = {next(rooms)}")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    path = tmp_path / "s.xdream"
+    with pytest.raises(SessionFileError, match=r"s\.xdream cannot be written .*room on the disk"):
+        build.begin(
+            parse_config(CONFIG.replace("size = 3", "size = 64"), "two.toml"), build.Changes(), path, lambda: 1.0
+        )
+    assert not path.exists()
+
+
+def test_a_session_that_was_never_begun_cannot_go_on(tmp_path: Path) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        facts = made.file.facts()
+    (tmp_path / "s.xdream").unlink()
+    SessionFile.create(tmp_path / "s.xdream", lambda: 1.0, {k: facts[k] for k in facts if "_at" not in k}).close()
+    with pytest.raises(SessionFileError, match=r"s\.xdream was never begun"):
+        build.resume(tmp_path / "s.xdream", lambda: 2.0)
 
 
 def set_version(path: Path, version: str) -> None:

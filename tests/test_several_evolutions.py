@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from protocol.ids import presentation_key, stimulus_key
-from protocol.messages import Onsets, Responses, Role, Trial
+from protocol.messages import Acknowledge, Onsets, Responses, Role, Trial
 from server import build
-from server.actions import Advance
+from server.actions import Advance, Late, State, Trouble
 from server.config import load_config
 from server.database import open_database
 from server.evolution import Evolution
@@ -150,6 +150,21 @@ def test_showings_are_shared_out_two_to_one_as_long_as_both_go_on(tmp_path: Path
         assert first + second > 250 and abs(first - 2 * second) <= 6
 
 
+def test_a_late_report_that_comes_again_after_a_resume_is_kept_once_with_its_rewards(tmp_path: Path) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        desk, [first, *_] = a_desk(made)
+        desk.tell(a_display("d2"), Role.DISPLAY)
+        late = replace(a_report(first), reward_onsets_s=np.ones(1), reward_durations_s=np.ones(1))
+        desk.tell(late, Role.DISPLAY)
+        keep(made.file, desk.log)
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    again.session.receive(a_display("d2"), Role.DISPLAY)
+    actions = again.session.receive(late, Role.DISPLAY)
+    assert sent(actions, Acknowledge) and not recorded(actions, Late)
+    assert again.session.exchange.n_rewards == 1
+    again.file.close()
+
+
 def test_a_resumed_session_knows_the_trials_that_both_share(tmp_path: Path) -> None:
     with built(tmp_path / "s.xdream") as made:
         desk, [first, second] = a_desk(made)
@@ -177,6 +192,38 @@ def test_a_resumed_session_knows_the_trials_that_both_share(tmp_path: Path) -> N
     assert before - sum(run.ledger.debt for run in again.session.runs) == len(owed.presentation_ids) + len(
         onsets.presentation_ids
     )
+    again.file.close()
+
+
+def test_what_stopped_a_server_that_was_killed_is_over_when_the_next_one_goes_on(tmp_path: Path) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        desk, _ = a_desk(made)
+        desk.tell(Trouble("spikes", "no fresh data from the recording system", "look at it"))
+        keep(made.file, desk.log)
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    again.session.receive(an_acquisition(channels=CHANNELS), Role.ACQUISITION)
+    again.session.receive(a_display(), Role.DISPLAY)
+    assert again.session.state is State.RUNNING
+    [(began_at, over_at)] = again.file.connection.execute("SELECT began_at, cleared_at FROM troubles").fetchall()
+    assert (began_at, over_at) == (1.0, 2.0), "the page says no data for as long as it is open"
+    again.file.close()
+
+
+def test_a_resumed_session_shares_out_what_follows_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        desk, trials = a_desk(made)
+        for _ in range(8):
+            actions = desk.tell(a_report(trials.pop(0)), Role.DISPLAY)
+            trials += sent(actions, Trial, Role.DISPLAY)
+            for onsets in sent(actions, Onsets, Role.ACQUISITION):
+                trials += sent(desk.tell(spikes_of(onsets), Role.ACQUISITION), Trial, Role.DISPLAY)
+        keep(made.file, desk.log)
+        [following] = sent(desk.tell(a_report(trials[0]), Role.DISPLAY), Trial, Role.DISPLAY)
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    again.session.receive(an_acquisition(channels=CHANNELS), Role.ACQUISITION)
+    again.session.receive(a_display(trials=again.session.traffic.out), Role.DISPLAY)
+    [then] = sent(again.session.receive(a_report(trials[0]), Role.DISPLAY), Trial, Role.DISPLAY)
+    assert then.presentation_ids.tolist() == following.presentation_ids.tolist()
     again.file.close()
 
 

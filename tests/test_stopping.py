@@ -6,15 +6,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocol.messages import Control, Notice, Role
+from protocol.messages import Control, Notice, Onsets, Role, Trial
 from server import build
 from server.actions import Advanced, Send, State
 from server.drift import Drift, drift
 from server.evolution import Outcome
 from server.plateau import ALPHA, RISE, boundary, trend
-from server.stopping import ADVISER, Advice, Rules, Stopping, Verdict
-from tests.builders import recorded
-from tests.played import CONFIG, play
+from server.stopping import ADVISER, Advice, Rules, Stopping, Verdict, _Course
+from tests.builders import (
+    Desk,
+    a_display,
+    a_plan,
+    a_report,
+    a_session,
+    an_acquisition,
+    an_answer,
+    an_evolution,
+    recorded,
+    sent,
+)
+from tests.played import CHANNELS, CONFIG, built, keep, play, show
 
 N_EVOLVED, N_REFERENCES = 40, 10
 NO_IDS = np.zeros(0, np.int64)
@@ -87,6 +98,17 @@ def test_the_gain_is_as_sure_as_it_says() -> None:
 def test_many_quiet_references_find_any_drift() -> None:
     neuron = Neuron(1, loss=0.3, noise=0.02)
     np.testing.assert_allclose(drift(np.arange(40), neuron.references()).gain, neuron.gain, atol=0.02)
+
+
+def test_the_noise_of_a_single_reference_image_is_not_taken_for_drift() -> None:
+    moved = []
+    for seed in range(20):
+        spikes = np.random.default_rng(seed).poisson(10, 30)
+        moved.append(np.abs(drift(np.arange(30), [np.array([float(n)]) for n in spikes]).gain - 1).max())
+    assert np.median(moved) < 0.1, "one count scatters by a third of its mean"
+    steady = 84 * np.linspace(1, 0.8, 40)
+    found = drift(np.arange(40), [np.array([each]) for each in steady])
+    np.testing.assert_allclose(found.gain, steady / 84, atol=0.02)
 
 
 def test_missing_references_move_nothing() -> None:
@@ -224,6 +246,47 @@ def test_outcomes_of_before_bring_it_to_where_it_was() -> None:
     assert straight.absorb(last, 0, 0.0).text == resumed.absorb(last, 0, 0.0).text
 
 
+def test_an_evolution_that_was_flat_before_a_resume_is_flat_after_it() -> None:
+    stopping = Stopping(Rules(act=True), {1: "e1", 2: "e2"})
+    neuron = Neuron(5, n_generations=70)
+    for g, (evolved, fixed) in enumerate(zip(neuron.scores(np.full(70, 84.0)), neuron.references(), strict=True), 1):
+        stopping.remember(Outcome(1, g, NO_IDS, evolved, NO_IDS, fixed))  # it has come to its end
+    assert any(each.stop for each in advice_on(Rules(), np.full(70, 84.0), 2, stopping))
+
+
+def test_what_was_said_before_a_resume_is_not_said_again() -> None:
+    stopping, neuron = Stopping(Rules(), {1: "e1"}), Neuron(5, n_generations=70)
+    pairs = zip(neuron.scores(np.full(70, 84.0)), neuron.references(), strict=True)
+    *before, last = [Outcome(1, g, NO_IDS, evolved, NO_IDS, fixed) for g, (evolved, fixed) in enumerate(pairs, 1)]
+    for outcome in before:
+        stopping.remember(outcome)
+    said = stopping.absorb(last, 0, 0.0)
+    assert said.verdict is Verdict.FLAT and not said.news
+
+
+def test_minutes_since_a_resume_are_shared_out_among_the_generations_since_then() -> None:
+    stopping, scores = Stopping(Rules(minutes=60, plateau=False), {1: "e1"}), np.ones(4)
+    for generation in range(1, 101):
+        stopping.remember(Outcome(1, generation, NO_IDS, scores, NO_IDS, np.zeros(0)))
+    said = stopping.absorb(Outcome(1, 101, NO_IDS, scores, NO_IDS, np.zeros(0)), 0, 1.0)
+    assert said.text.endswith("about 59 generations left")
+
+
+def test_other_channels_are_not_called_flat_for_scoring_less_than_those_of_before() -> None:
+    stopping, random = Stopping(Rules(act=True), {1: "e1"}), np.random.default_rng(0)
+
+    def absorb(generation: int, evolved_hz: float, references_hz: float) -> Advice:
+        evolved, fixed = (random.normal(mean, 4, n) for mean, n in ((evolved_hz, 40), (references_hz, 10)))
+        return stopping.absorb(Outcome(1, generation, NO_IDS, evolved, NO_IDS, fixed), 0, 0.0)
+
+    for generation in range(1, 11):
+        absorb(generation, 60.0 + 2 * generation, 50.0)
+    stopping.begin_afresh(1)
+    said = [absorb(generation, 5.0 + generation - 10, 5.0) for generation in range(11, 31)]
+    assert not any(each.stop for each in said) and said[0].verdict is Verdict.EARLY
+    assert said[-1].verdict is Verdict.RISING
+
+
 def test_generations_without_a_single_score_are_passed_over() -> None:
     stopping = Stopping(Rules(), {1: "e1"})
     nothing = np.full(4, nan)
@@ -251,6 +314,67 @@ def test_told_to_act_the_session_stops_after_the_generation(tmp_path: Path) -> N
     outcomes = [row.outcome for row in recorded(desk.log, Advanced) if row.outcome]
     assert 2 <= len(outcomes) < 7, "what was begun was finished, and nothing more was begun"
     assert not any(desk.session.runs[number].ledger for number in (1, 2))
+
+
+def a_ruled_desk(stopping: Stopping) -> tuple[Desk, list[Trial]]:
+    """Return a session of two evolutions, the second with the longer generations, and the trials at its display."""
+    session = a_session([a_plan(1, n_generations=0), a_plan(2, n_generations=0)], images_per_trial=6)
+    session.stopping = stopping
+    desk = Desk(session, [an_evolution(1, 4), an_evolution(2, 22)])
+    desk.start()
+    return desk, sent(desk.join(), Trial)
+
+
+def test_a_session_that_somebody_has_paused_stays_paused_when_the_rules_say_enough() -> None:
+    desk, trials = a_ruled_desk(Stopping(Rules(presentations=12, plateau=False, act=True), {1: "e1", 2: "e2"}))
+    asked: list[Onsets] = []
+    for trial in trials:  # the first one's generation is shown after two trials
+        asked += sent(desk.tell(a_report(trial), Role.DISPLAY), Onsets)
+    desk.tell(Control("c1", "pause", "JD"), Role.OPERATOR)
+    shown = len(sent(desk.log, Trial))
+    for onsets in asked:
+        desk.tell(an_answer(onsets), Role.ACQUISITION)
+    assert ADVISER in [each.author for each in recorded(desk.log, Control)], "the rules have spoken"
+    assert desk.session.state is State.PAUSED and "JD" in desk.session.standing.why
+    assert len(sent(desk.log, Trial)) == shown, "somebody may be with the animal"
+    desk.tell(Control("c2", "resume", "JD"), Role.OPERATOR)
+    assert desk.session.state is State.RUNNING and ADVISER in desk.session.standing.why, "what was begun is finished"
+
+
+def test_a_stop_is_on_record_also_where_its_verdict_is_no_news() -> None:
+    class Flickering(Stopping):
+        """The first evolution is flat, was not for a while, and is again when the second is flat too."""
+
+        verdicts = iter((Verdict.FLAT, Verdict.UNCLEAR, Verdict.FLAT, Verdict.FLAT))
+
+        def _judged(self, course: _Course) -> tuple[Verdict, str]:
+            return next(self.verdicts), "flat"
+
+    stopping = Flickering(Rules(act=True), {1: "e1", 2: "e2"})
+    desk, _ = a_ruled_desk(stopping)
+    first, second = (Outcome(number, 1, NO_IDS, np.zeros(0), NO_IDS, np.zeros(0)) for number in (1, 2))
+    assert not any(stopping.absorb(outcome, 0, 0.0).stop for outcome in (first, first, second))
+    desk.tell(Advanced(1, first, None, b""))
+    assert desk.session.standing.stopping
+    assert [(each.action, each.author) for each in recorded(desk.log, Control)] == [("stop", ADVISER)]
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_change_of_channels_begins_the_curve_afresh(tmp_path: Path, resumes: bool) -> None:
+    with built(tmp_path / "s.xdream") as made:
+        desk = Desk(made.session, made.evolutions)
+        desk.start()
+        desk.tell(an_acquisition(channels=CHANNELS), Role.ACQUISITION)
+        trials = sent(desk.tell(a_display(), Role.DISPLAY), Trial)
+        wish = {"evolution": 1, "channels": ["noise"]}
+        desk.tell(Control("c1", "change", "JD", wish), Role.OPERATOR)
+        show(desk, trials)
+        keep(made.file, desk.log)
+    again = build.resume(tmp_path / "s.xdream", lambda: 2.0)
+    stopping = (again.session if resumes else desk.session).stopping
+    assert stopping._courses[1].generations == [2, 3, 4], "the first was scored by the channels of before"
+    assert stopping._courses[2].generations == [1, 2, 3]
+    again.file.close()
 
 
 def test_a_resumed_session_remembers_what_was_advised_upon(tmp_path: Path) -> None:

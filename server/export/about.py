@@ -107,7 +107,7 @@ def _add_record(nwb: NWBFile, facts: dict[str, str]) -> None:
 
 
 def _add_display(nwb: NWBFile, snapshot: Snapshot, config: Config) -> None:
-    joined = "SELECT name, software FROM peers WHERE role = 'display' ORDER BY joined_at DESC LIMIT 1"
+    joined = "SELECT name, software FROM peers WHERE role = 'display' ORDER BY rowid DESC LIMIT 1"
     rows = snapshot.records.rows(joined)
     if not rows:
         return

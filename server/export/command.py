@@ -33,7 +33,7 @@ def nwb(
         if (missing.name or "").partition(".")[0] not in NEEDED:
             raise
         raise SessionFileError(f"the NWB export needs {missing.name}: pip install 'xdream[nwb]'") from None
-    console, to = Console(quiet=quiet, soft_wrap=True), out or file.with_suffix(".nwb")
+    console, to = Console(quiet=quiet, soft_wrap=True, markup=False), out or file.with_suffix(".nwb")
     findings, missing_facts = write(file, to, facts)
     for finding in findings:
         console.print(str(finding), markup=False, highlight=False)

@@ -17,7 +17,7 @@ def add_channels(nwb: NWBFile, snapshot: Snapshot, config: Config, channels: lis
     """Add one electrode a channel: the columns of all counts."""
     if not channels:
         return
-    joined = "SELECT name, software FROM peers WHERE role = 'acquisition' ORDER BY joined_at DESC LIMIT 1"
+    joined = "SELECT name, software FROM peers WHERE role = 'acquisition' ORDER BY rowid DESC LIMIT 1"
     [peer] = snapshot.records.rows(joined)
     lab = config.lab
     what = f"{lab.electrodes or 'Electrodes'}, recorded by {lab.amplifier or peer['name']}"

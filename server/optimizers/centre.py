@@ -33,7 +33,7 @@ class CentreSearch(Search[P]):
         raise NotImplementedError
 
     def _propose(self) -> Vectors:
-        if self.centre is None:
+        if self.centre is None or self._is_nowhere(self.centre):
             self.centre = self._begin()
         return self._first(self._size()) if self.centre is None else self._sample(self.centre)
 
@@ -54,8 +54,12 @@ class CentreSearch(Search[P]):
         if self.initial is not None and (self._compatible or len(self.initial) == 1):
             chosen = int(self.random.random() * len(self.initial))
             start, self.initial = self.initial[[chosen]], None
-            return np.asarray(self._at_norm(start)[0])
+            return None if self._is_nowhere(start) else np.asarray(self._at_norm(start)[0])
         return np.zeros(self.n_genes) if self.initial is None and self.norm is None else None
+
+    def _is_nowhere(self, centre: Vectors) -> bool:
+        """Return whether nothing can be sampled around a centre: at a fixed norm it must have a direction."""
+        return self.norm is not None and not centre.any()
 
     def _first(self, n: int) -> Vectors:
         """Return the first generation: the initial codes, or every direction alike."""

@@ -15,6 +15,8 @@ P = TypeVar("P")
 Codes = NDArray[np.floating[Any]]
 Vectors = NDArray[np.float64]
 """Codes laid flat, [n, d]; or one of them, [d]."""
+SHORTEST = 1e-100
+"""What is shorter has no length: to divide by it would overflow."""
 
 
 class Search(Generic[P]):
@@ -159,11 +161,14 @@ class Search(Generic[P]):
         return np.asarray(np.where(self.random.random(mother.shape) < 0.5, mother, father))
 
     def _at_norm(self, codes: Vectors) -> Vectors:
-        """Return codes at the fixed norm, where there is one: the image's contrast hangs on it."""
+        """Return codes at the fixed norm, where there is one: the image's contrast hangs on it.
+
+        A code of no length points nowhere, so that it cannot be made longer: it stays 0.
+        """
         if self.norm is None:
             return codes
         lengths = np.linalg.norm(codes, axis=1, keepdims=True)
-        return np.asarray(codes * (self.norm / np.maximum(lengths, np.finfo(float).tiny)))
+        return np.asarray(codes * (self.norm / np.where(lengths > SHORTEST, lengths, np.inf)))
 
     def _shaped(self, codes: Vectors) -> Codes:
         """Return a copy as the outside wants it: shaped, and float32 but for XDream's trace."""

@@ -23,7 +23,7 @@ def report(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Write one page that needs nothing beside it: curves, images, exclusions, timing, alarms, notes, versions."""
-    console = Console(quiet=quiet, soft_wrap=True)
+    console = Console(quiet=quiet, soft_wrap=True, markup=False)
     if not file.exists():
         raise SessionFileError(f"there is no session file {file}")
     if file.suffix != SESSION and _is_store(file):

@@ -90,6 +90,8 @@ class Feed:
             mine = heard if heard and heard.session_id == session_id else None
             last = records.value("SELECT COALESCE(MAX(rowid), 0) FROM scores")
             for each in self._new_generations(records, self.about, last):
+                if each.generation in records.changed_channels(each.evolution):
+                    self.tally.begin_afresh(each.evolution)
                 self.tally.add(each)
             now = standing(records, self.about, self.tally, mine, self._clock(), changed_at)
             self._add_log(records, seen)

@@ -10,7 +10,8 @@ from typing import Any
 from protocol.ids import MAX_IMAGES, stimulus_id
 from server.config import ConfigError, parse_config
 from server.config_tables import Config, Evolution
-from server.database import SCHEMA_VERSION, SessionFileError
+from server.database import SCHEMA_VERSION, SessionFileError, cannot_be_opened
+from server.recounting import changed_channels
 from server.status.shapes import About, EvolutionAbout, Reference
 
 FIRST_EVOLVED = stimulus_id(1, 0, 0)
@@ -52,6 +53,10 @@ class Records:
             raise SessionFileError(f"the configuration in {self.path.name} cannot be read: {error}") from error
         return config.changed(**json.loads(facts.get("changes", "{}")))
 
+    def changed_channels(self, evolution: int) -> dict[int, tuple[str, ...]]:
+        """Return the channels that an operator had scored from a generation on, by that generation."""
+        return changed_channels(self._connection, evolution)
+
     def channels(self) -> list[str]:
         """Return the channels of the acquisition side that joined last."""
         query = "SELECT channels FROM peers WHERE role = 'acquisition' ORDER BY rowid DESC LIMIT 1"
@@ -71,7 +76,7 @@ def open_records(path: Path) -> Iterator[Records]:
                 raise SessionFileError(f"{path.name} has schema version {version}, this page reads {SCHEMA_VERSION}")
             yield records
     except sqlite3.DatabaseError as error:
-        raise SessionFileError(f"{path.name} is no session file, or is damaged ({error})") from error
+        raise cannot_be_opened(path, error) from error
 
 
 def changes(records: Records) -> dict[int, dict[str, Any]]:

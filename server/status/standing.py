@@ -49,6 +49,10 @@ class Tally:
             if len(best) > N_BEST:
                 heapq.heappop(best)
 
+    def begin_afresh(self, evolution: int) -> None:
+        """Forget what reference images drew so far: from here on other channels are scored."""
+        self._references.pop(evolution, None)
+
     def best_evolved(self, evolution: int) -> list[Best]:
         """Return the best images of different generations, the best first."""
         ordered = sorted(self.best.get(evolution, []), reverse=True)

@@ -305,6 +305,19 @@ def test_the_norm_can_be_held(name: str) -> None:
     assert np.linalg.norm(optimizer.recommend()) == pytest.approx(20.0, rel=1e-5)
 
 
+@pytest.mark.parametrize("n_initial", [0, 1, 5])
+def test_codes_of_no_length_stay_numbers_at_a_fixed_norm(name: str, n_initial: int) -> None:
+    """As the clipped activations of a layer may all be 0; a NaN would make every code after it one."""
+    given = {"initial_codes": np.zeros((n_initial, *SHAPE))} if n_initial else {}
+    optimizer = an_optimizer(name, norm=300.0, **given)
+    assert np.isfinite(optimizer.recommend()).all()
+    for _ in range(3):
+        codes = optimizer.ask()
+        assert np.isfinite(codes).all()
+        optimizer.tell(np.ones(len(codes)))
+    assert np.isfinite(optimizer.recommend()).all()
+
+
 def test_a_parameter_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(OptimizerError, match=rf"optimizer '{name}'.*'nrom'.*Did you mean 'norm'.*Known: "):
         create(name, SHAPE, 1, nrom=3)

@@ -1,12 +1,16 @@
 """Marks and changes: asked for by an operator, on record, in force from the next generation on, also after a resume."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from protocol.messages import Control
 from server.build import resume
 from server.changes import read_change
+from server.reading import Reader
+from server.status.feed import Feed
 from tests.page.made import MadeSession
 
 
@@ -52,6 +56,22 @@ def test_changes_survive_a_resume_those_in_force_and_those_that_wait(tmp_path: P
     assert built.evolutions[0].scorer.channels == ("pixel/3",)
     [waiting] = built.session.runs[2].changes
     assert waiting.channels == ("pixel/4",)
+
+
+def test_evolved_images_are_compared_with_what_references_draw_from_the_same_channels(tmp_path: Path) -> None:
+    made = MadeSession(tmp_path / "s.xdream", generations=3).begin()
+    made.ask("change", evolution=1, channels=["pixel/3"])
+    made.to_the_end()
+    reader, feed = Reader(made.file.path), Feed(made.file.path)
+    since = np.stack(reader.curve(1).references)[1:]
+    expected = since.mean(axis=0).max()
+    assert np.stack(reader.curve(1).references).mean(axis=0).max() != expected
+    assert reader.effect(1).reference_hz == pytest.approx(expected)
+    feed.refresh(None)
+    [shown] = [each for each in json.loads(feed.standing)["effects"] if each["evolution"] == 1]
+    assert shown["reference_hz"] == pytest.approx(expected, abs=0.001)
+    reader.close()
+    made.close()
 
 
 def test_a_mark_goes_on_record_once_however_often_it_is_said(running: MadeSession) -> None:

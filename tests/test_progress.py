@@ -1,0 +1,51 @@
+"""What the terminal says of a session: anybody's words, as they are."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from server.actions import Advanced, Row, State, StateChanged, Trouble
+from server.evolution import Outcome
+from server.progress import Terminal
+
+NO_IDS = np.zeros(0, np.int64)
+
+
+def said(row: Row, name: str = "e1", on_a_terminal: bool = False) -> str:
+    """Return what is printed of a row."""
+    paper = io.StringIO()
+    console = Console(file=paper, width=200, force_terminal=on_a_terminal, color_system=None, soft_wrap=True)
+    with Terminal(console, {1: name}, {1: 3}) as watch:
+        watch(row)
+    return paper.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (Trouble("display", "the display left: no port [/dev/ttyUSB0]", "start [it]"), "no port [/dev/ttyUSB0]"),
+        (StateChanged(State.PAUSED, "paused by [/]"), "paused: paused by [/]"),
+        (StateChanged(State.ENDED, "ended by [bold]"), "ended by [bold]"),
+    ],
+)
+def test_brackets_in_words_of_a_peer_or_an_operator_are_said_and_end_nothing(row: Row, words: str) -> None:
+    assert words in said(row)
+
+
+@pytest.mark.parametrize("on_a_terminal", [False, True])
+def test_an_evolution_may_have_any_name(on_a_terminal: bool) -> None:
+    outcome = Outcome(1, 1, np.arange(2), np.ones(2), NO_IDS, np.zeros(0))
+    assert "IT [/left]" in said(Advanced(1, outcome, None, b""), "IT [/left]", on_a_terminal)
+
+
+def test_what_is_left_of_a_resumed_session_follows_from_its_pace_since_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = iter((100.0, 110.0))
+    monkeypatch.setattr("server.progress.time", SimpleNamespace(monotonic=lambda: next(now_s)))
+    paper = io.StringIO()
+    with Terminal(Console(file=paper, width=200), {1: "e1"}, {1: 60}) as watch:
+        watch(StateChanged(State.RUNNING, ""))
+        watch(Advanced(1, Outcome(1, 51, np.arange(2), np.ones(2), NO_IDS, np.zeros(0)), None, b""))
+    assert "generation 51/60" in paper.getvalue() and "90 s left" in paper.getvalue()
