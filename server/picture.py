@@ -27,7 +27,8 @@ def draw(reader: Reader, path: Path) -> None:
     for row, evolution in zip(rows, drawn, strict=True):
         top, bottom = row.subfigures(2, 1, height_ratios=(2.2, 1))
         _draw_curve(top.subplots(), reader.curve(evolution), reader.unit(evolution))
-        _draw_montage(bottom, _spread(reader.best_evolved(evolution)), reader.best_references(evolution)[:N_REFERENCES])
+        montage = _spread(reader.best_evolved(evolution)), reader.best_references(evolution)[:N_REFERENCES]
+        _draw_montage(bottom, *montage, hz=reader.unit(evolution).endswith("(Hz)"))
     figure.savefig(path)
 
 
@@ -42,7 +43,8 @@ def _draw_curve(axes: Axes, curve: Curve, unit: str) -> None:
         )
         axes.plot(curve.generations, means, "--", color=CORRECTED, linewidth=1, label="evolved, corrected for drift")
     lowest = min(0.0, *(np.nanmin(each) for each in curve.evolved if np.isfinite(each).any()), 0.0)
-    axes.set(title=curve.name, xlabel="generation", ylabel=unit, xlim=(0.5, None), ylim=(lowest, None))
+    axes.set_title(curve.name, parse_math=False)  # a name is words, whatever dollars stand in it
+    axes.set(xlabel="generation", ylabel=unit, xlim=(0.5, None), ylim=(lowest, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left")
 
@@ -61,7 +63,7 @@ def _spread(images: list[Best]) -> list[Best]:
     return [images[place] for place in places]
 
 
-def _draw_montage(figure: SubFigure, evolved: list[Best], references: list[Best]) -> None:
+def _draw_montage(figure: SubFigure, evolved: list[Best], references: list[Best], hz: bool) -> None:
     widths = [1.0] * len(evolved) + [0.3] + [1.0] * len(references)
     row = list(figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0])
     row.pop(len(evolved)).set_axis_off()  # a gap between the two
@@ -69,6 +71,7 @@ def _draw_montage(figure: SubFigure, evolved: list[Best], references: list[Best]
     for axes, (best, colour) in zip(row, marked, strict=True):
         label = fill(best.label.replace("_", " "), 12)
         axes.imshow(best.image)
-        axes.set_title(f"{label}\n{best.score:.0f} Hz", fontsize=8, color=colour)
+        score = f"{best.score:.0f} Hz" if hz else f"{best.score:.3g}"
+        axes.set_title(f"{label}\n{score}", fontsize=8, color=colour, parse_math=False)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color=colour, linewidth=2)

@@ -15,6 +15,9 @@ from server.drift import drift
 from server.pictures import from_png
 from server.recounting import changed_channels
 
+UNITS = {"rate": "Hz", "difference": "Hz", "pareto": "rank"}
+"""Of the scorers whose scores have one; a rank is one within its generation, and means nothing beside another's."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
@@ -82,7 +85,9 @@ class Reader:
     def unit(self, evolution: int) -> str:
         """Return what the scores of an evolution are, and in what unit."""
         [(facts,)] = self._query("SELECT facts FROM evolutions WHERE evolution = ?", evolution)
-        return "response (Hz)" if json.loads(facts).get("scorer", {}).get("name") == "rate" else "score"
+        scorer = json.loads(facts).get("scorer", {}).get("name", "")
+        unit = f" ({UNITS[scorer]})" if scorer in UNITS else ""
+        return ("response" if scorer == "rate" else "score") + unit
 
     def curve(self, evolution: int) -> Curve:
         """Return the scores of an evolution, generation by generation."""

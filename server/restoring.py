@@ -40,6 +40,7 @@ def restore(session: Session, evolutions: Iterable[Evolution], connection: sqlit
     session.exchange.n_measured = cursor.execute("SELECT COUNT(*) FROM responses WHERE measured").fetchone()[0]
     evolutions, on_their_way = list(evolutions), []
     _restore_changes(session, evolutions, cursor)
+    _restore_pause(session, cursor)
     for evolution in evolutions:
         _restore_advice(session, evolution, cursor)
         on_their_way += _restore_run(session, session.runs[evolution.number], evolution, cursor)
@@ -58,6 +59,14 @@ def _restore_peers(session: Session, cursor: sqlite3.Cursor) -> None:
         session.channels = tuple(json.loads(acquisition["channels"]))
     session.exchange.n_rewards = cursor.execute("SELECT COUNT(*) FROM rewards").fetchone()[0]
     session.control_ids.update(row[0] for row in cursor.execute("SELECT control_id FROM controls"))
+
+
+def _restore_pause(session: Session, cursor: sqlite3.Cursor) -> None:
+    """Show nothing yet if somebody had paused, and nobody has said since that it may go on."""
+    wishes = "SELECT action, author FROM controls WHERE action IN ('pause', 'pause_now', 'resume', 'stop', 'end')"
+    last = cursor.execute(f"{wishes} ORDER BY rowid DESC LIMIT 1").fetchone()
+    if last and last["action"] in ("pause", "pause_now"):
+        session.standing.obey(last["action"], last["author"])
 
 
 def _restore_advice(session: Session, evolution: Evolution, cursor: sqlite3.Cursor) -> None:

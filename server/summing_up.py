@@ -1,10 +1,11 @@
 """What a session came to, for the terminal, when it is over."""
 
+from math import isfinite
 from pathlib import Path
 
 from rich.console import Console
 
-from server.reading import Reader
+from server.reading import Effect, Reader
 
 
 def sum_up(path: Path, console: Console) -> None:
@@ -18,12 +19,7 @@ def sum_up(path: Path, console: Console) -> None:
         for number, name in reader.evolutions().items():
             effect = reader.effect(number)
             if effect is not None:
-                low, high = effect.interval_hz
-                console.print(
-                    f"{name}: evolved images {effect.evolved_hz:.1f} Hz (mean of the last generation), best reference "
-                    f"image {effect.reference_hz:.1f} Hz: {effect.ratio:.2f} times, "
-                    f"{effect.evolved_hz - effect.reference_hz:+.1f} Hz (95 % interval {low:+.1f} to {high:+.1f})"
-                )
+                console.print(f"{name}: {in_words(effect, reader.unit(number))}")
         try:
             draw(reader, path.with_suffix(".png"))
             console.print(f"picture  {path.with_suffix('.png')}")
@@ -32,3 +28,18 @@ def sum_up(path: Path, console: Console) -> None:
     finally:
         reader.close()
     console.print(f"session  {path}  (go on: xdream resume {path})")
+
+
+def in_words(effect: Effect, unit: str) -> str:
+    """Return how the last generation compares; `unit` is a `Reader`'s word for what the scores are."""
+    low, high = effect.interval_hz
+    hz = " Hz" if unit.endswith("(Hz)") else ""
+    if unit.endswith("(rank)"):
+        return "scored by ranks within a generation, so there is nothing to compare"
+    digits = ".1f" if hz else ".3g"
+    times = f"{effect.ratio:.2f} times, " if hz and isfinite(effect.ratio) else ""
+    return (
+        f"evolved images {effect.evolved_hz:{digits}}{hz} (mean of the last generation), best reference "
+        f"image {effect.reference_hz:{digits}}{hz}: {times}{effect.evolved_hz - effect.reference_hz:+{digits}}{hz} "
+        f"(95 % interval {low:+{digits}} to {high:+{digits}})"
+    )

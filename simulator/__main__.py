@@ -19,7 +19,7 @@ def main(network: str) -> None:
     table = Table("layer", "shape", "units")
     for name, shape, n_units in layers:
         table.add_row(name, " x ".join(map(str, shape)), str(n_units))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def truth(session: str) -> None:
@@ -35,7 +35,7 @@ def truth(session: str) -> None:
     for each in found:
         shares = (f"{100 * each.close.activation:.0f} %", f"{each.close.cosine:.2f}", f"{each.close.correlation:.2f}")
         table.add_row(each.evolution, each.neuron, each.picture, *shares)
-    Console().print(table)
+    Console(markup=False).print(table)
     Console().print("activation: of the best picture there is; cosine, correlation: with it, where the neuron looks")
 
 

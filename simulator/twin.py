@@ -24,7 +24,7 @@ MS = 1000.0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit a twin, say what it is and how the session goes on, and write it as tables of a configuration file."""
     options = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     try:
         session = recorded(options.session, options.evolution)
         twin = fit(session)

@@ -37,7 +37,7 @@ from stimulus_client.devices import Devices
 from stimulus_client.display import Display
 from stimulus_client.keyboard import Keyboard
 from stimulus_client.library import Library
-from stimulus_client.presenter import Patch, Windows, show
+from stimulus_client.presenter import Patch, Windows, show, unseen
 from stimulus_client.timing import Timing, unshown
 
 IDLE_S = 0.1
@@ -188,6 +188,9 @@ class Client:
         self.patch = Patch(settings.get("photodiode", {}).get("mode") == "toggle", self.patch.lit)
         self._settings = settings
         log.info("%s", self.timing)
+        if why := unseen(settings, self.timing):
+            self.display.tell("alarm", why)
+            self.keyboard.operator.ask("note", text=why)
 
     def _queue(self, trial: Trial) -> None:
         self._forget_settled()

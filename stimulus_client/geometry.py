@@ -92,6 +92,19 @@ def patch_box(settings: dict[str, Any], monitor: Monitor, screen_px: tuple[int, 
     return Box(left, 0 if corner.startswith("upper") else screen_px[1] - side, side, side)
 
 
+def check_apart(image: Box, patch: Box | None) -> None:
+    """Raise GeometryError if the photodiode's patch would stand on the images, and spoil them."""
+    if patch is None:
+        return
+    across = image.left < patch.left + patch.width and patch.left < image.left + image.width
+    down = image.top < patch.top + patch.height and patch.top < image.top + image.height
+    if across and down:
+        raise GeometryError(
+            "the photodiode's corner would cover a part of the images: "
+            "change corner or size_cm in [display.photodiode], or size_deg, x_deg or y_deg in [display]."
+        )
+
+
 def levels(settings: dict[str, Any]) -> NDArray[np.uint8]:
     """Return [256] what is sent to the screen for each grey level, so that its light grows in proportion.
 

@@ -47,6 +47,19 @@ class Patch:
         return self.lit
 
 
+def unseen(settings: dict[str, Any], timing: Timing) -> str:
+    """Return why the photodiode would not see every onset, and what to do; "" where it would, or there is none."""
+    table = settings.get("photodiode", {})
+    if not table.get("corner") or table.get("mode") == "toggle":
+        return ""
+    if timing.off_frames or settings.get("images_per_trial") == 1:
+        return ""
+    return (
+        "no frame between two images: the photodiode's corner stays white from one to the next | their onsets cannot "
+        'be found in the recording | mode = "toggle" in [display.photodiode], or a longer off_ms in [display]'
+    )
+
+
 def show(trial: Trial, display: Display, gaze: Gaze, timing: Timing, windows: Windows, patch: Patch) -> Showing:
     """Show a trial, yielding after each flip so that the caller can do a little before the next."""
     flips_s: list[float] = []

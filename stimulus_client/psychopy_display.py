@@ -8,14 +8,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
-from math import floor
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stimulus_client.geometry import Box, Monitor, about_gamma, levels, patch_box
+from stimulus_client.geometry import Box, Monitor, about_gamma, check_apart, levels, patch_box
 from stimulus_client.screen_modes import problems
 
 logging.getLogger("numexpr").setLevel(logging.WARNING)  # PsychoPy's; it counts the processors aloud
@@ -67,6 +67,7 @@ class PsychoPyDisplay:
             units="pix", color=(128, 128, 128), colorSpace="rgb255", waitBlanking=True, checkTiming=False,
             multiSample=False, gammaErrorPolicy="ignore", allowStencil=False, title="xdream", autoLog=False,
         )  # fmt: skip
+        self._check_there_is(screen)
         self.window.mouseVisible = self._windowed
         if not self._windowed:
             core.rush(True)  # before other programs, where the system allows it
@@ -93,11 +94,12 @@ class PsychoPyDisplay:
     def configure(self, settings: dict[str, Any]) -> None:
         """Take sizes, places and colours; raise ScreenError or GeometryError where they cannot be had."""
         self._monitor = Monitor.of(settings)
-        self._monitor.box(settings, (1, 1), self.size_px)  # an image that does not fit is refused now
+        box = self._monitor.box(settings, (1, 1), self.size_px)  # an image that does not fit is refused now
+        check_apart(box, patch_box(settings, self._monitor, self.size_px))
         if not self._windowed:
             self._check_screen()
         elif not self._synced:
-            self.refresh_hz = self._monitor.refresh_hz or PACED_HZ
+            self._keep_pace(self._monitor.refresh_hz or PACED_HZ)
             log.warning("this window keeps time by the clock, not by the screen: a rehearsal, no measurement")
         self._settings = settings
         self._levels = levels(settings)
@@ -178,6 +180,11 @@ class PsychoPyDisplay:
         self._refresh = refresh
         return refresh / self.refresh_hz if self._fast else now_s
 
+    def _keep_pace(self, refresh_hz: float) -> None:
+        """Go on from this moment in refreshes of another length: they are counted, and one count means two moments."""
+        self._refresh = ceil(self._refresh * refresh_hz / self.refresh_hz)
+        self.refresh_hz = refresh_hz
+
     def _check_screen(self) -> None:
         """Raise ScreenError with all that is wrong with a full screen."""
         found = problems(self._monitor, *self._sizes(), self._measured_hz)
@@ -185,6 +192,17 @@ class PsychoPyDisplay:
             found.append(f"flips do not wait for it ({self._measured_hz:.0f} Hz); turn vertical sync on")
         if found:
             raise ScreenError(f"the screen cannot be used: {'; '.join(found)}. --windowed rehearses all the same.")
+
+    def _check_there_is(self, screen: int) -> None:
+        """Raise ScreenError where PsychoPy took the first screen, and said nothing, for want of the one it was told."""
+        display = self.window.winHandle.display
+        n_screens = len(display.get_screens())
+        if not (screen < n_screens or getattr(display, "x_screen", 0) == screen):
+            self.window.close()
+            raise ScreenError(
+                f"there is no screen {screen}: the system has {n_screens}, and the first one is 0. "
+                "Is the animal's screen switched on, and does it extend the desktop rather than mirror it?"
+            )
 
     def _measure(self) -> tuple[float, bool]:
         """Return the rate at which flips come, from their median interval, and whether it is a steady one."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stimulus_client import screen_modes
-from stimulus_client.geometry import Box, GeometryError, Monitor, about_gamma, levels, patch_box
+from stimulus_client.geometry import Box, GeometryError, Monitor, about_gamma, check_apart, levels, patch_box
 
 SCREEN_PX = (1920, 1080)
 MONITOR = Monitor.of({"monitor": {"width_cm": 53.0, "distance_cm": 57.3}})
@@ -32,6 +32,17 @@ def test_an_image_is_centred_where_it_should_be_to_half_a_pixel() -> None:
 def test_what_does_not_fit_on_the_screen_is_refused_with_its_place() -> None:
     with pytest.raises(GeometryError, match=r"image of 3 deg at \(26, 0\) deg would cover 109 x 109 pixels"):
         MONITOR.box({"size_deg": 3, "x_deg": 26}, (1, 1), SCREEN_PX)
+
+
+@pytest.mark.parametrize(("x_deg", "fits"), [(0.0, True), (-20.0, False)])
+def test_a_patch_that_would_stand_on_the_images_is_refused(x_deg: float, fits: bool) -> None:
+    settings = {"size_deg": 8.0, "x_deg": x_deg, "y_deg": -10.0, "photodiode": {"corner": "lower_left", "size_cm": 4.0}}
+    boxes = MONITOR.box(settings, (1, 1), SCREEN_PX), patch_box(settings, MONITOR, SCREEN_PX)
+    if fits:
+        check_apart(*boxes)
+    else:
+        with pytest.raises(GeometryError, match="would cover a part of the images"):
+            check_apart(*boxes)
 
 
 def test_patches_stand_in_their_corners() -> None:

@@ -9,7 +9,7 @@ import pytest
 from protocol.messages import Trial, TrialReport, Void
 from stimulus_client.display import HeadlessDisplay
 from stimulus_client.gaze import NoGaze
-from stimulus_client.presenter import Patch, Windows, show
+from stimulus_client.presenter import Patch, Windows, show, unseen
 from stimulus_client.timing import Timing
 
 TIMING = Timing(refresh_hz=60.0, on_frames=6, off_frames=4, fixation_frames=10, inter_trial_frames=20)
@@ -253,3 +253,19 @@ def test_a_real_screen_keeps_its_refresh_and_a_late_caller_misses_some() -> None
     assert display.flip(None) - first_s == pytest.approx(1 / 60)
     sleeper.now_s += 0.030
     assert display.flip(None) - first_s == pytest.approx(3 / 60)
+
+
+@pytest.mark.parametrize(
+    ("off_s", "photodiode", "said"),
+    [
+        (0.0, {"corner": "lower_left", "mode": "on"}, True),
+        (0.005, {"corner": "lower_left", "mode": "on"}, True),
+        (0.005, {"corner": "lower_left", "mode": "toggle"}, False),
+        (0.005, {"corner": ""}, False),
+        (0.1, {"corner": "lower_left", "mode": "on"}, False),
+    ],
+)
+def test_a_corner_that_would_stay_white_is_told_of(off_s: float, photodiode: dict[str, str], said: bool) -> None:
+    # 5 ms are asked for, and are no whole frame of 60 Hz
+    settings = {"off_s": off_s, "photodiode": photodiode}
+    assert ("stays white" in unseen(settings, Timing.at(60.0, settings))) is said

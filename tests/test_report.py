@@ -4,6 +4,7 @@ import re
 import sqlite3
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,7 @@ from typer.testing import CliRunner, Result
 from protocol.messages import Control, Onsets, Responses, Role, Trial
 from server.database import SessionFileError
 from server.export.snapshot import open_snapshot
-from server.report import timing
+from server.report import figures, timing
 from server.report.command import report as command
 from server.report.contest import contest, student, welch
 from server.report.page import page, write
@@ -53,6 +54,19 @@ def test_every_section_is_there(played: Path) -> None:
     ):  # fmt: skip
         assert f"<h2>{title}</h2>" in text, title
     assert "generations = 4" in text and "numpy" in text
+
+
+def test_the_log_says_of_which_day_and_in_which_zone_its_times_are(played: Path) -> None:
+    with closing(sqlite3.connect(played)) as file:
+        [(first,)] = file.execute("SELECT MIN(at) FROM states").fetchall()
+    day = datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%d")
+    [course] = re.findall("<h2>Course of the session</h2>.*?</section>", text_of(played), re.DOTALL)
+    assert f"Times are UTC, from {day} on." in course
+
+
+def test_no_image_comes_before_the_one_before_it_on_any_axis() -> None:
+    drawn = figures.intervals(np.array([33.0] * 40 + [240.0]))
+    assert "\N{MINUS SIGN}" not in "".join(re.findall("<text[^>]*>([^<]*)</text>", drawn))
 
 
 def test_the_same_file_gives_the_same_page(played: Path, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def nwb(
     file: Annotated[Path, typer.Argument(help="The session file: running, finished or crashed.")],
     out: Annotated[Path | None, typer.Option(help="Where to; else beside the session file, .nwb")] = None,
     facts: Annotated[
-        Path | None, typer.Option(help="A TOML file with tables subject and lab that add to the session's own.")
+        Path | None,
+        typer.Option(help="A TOML file with tables subject, lab and session that add to the session's own."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:

@@ -59,7 +59,9 @@ def list_(folder: Folder = None) -> None:
     for record in records:
         _say(record)
     if not records:
-        Console(soft_wrap=True).print(f"no weights in {place} yet: xdream weights fetch deepsim-fc6", highlight=False)
+        Console(soft_wrap=True, markup=False).print(
+            f"no weights in {place} yet: xdream weights fetch deepsim-fc6", highlight=False
+        )
 
 
 def _say(record: "Record") -> None:

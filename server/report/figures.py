@@ -43,7 +43,7 @@ def intervals(intervals_ms: NDArray[np.float64]) -> str:
     axes = figure.subplots()
     middle = float(np.median(intervals_ms))
     reach = max(1.0, float(np.abs(intervals_ms - middle).max()))
-    axes.hist(intervals_ms, bins=np.linspace(middle - reach, middle + reach, 61).tolist(), color=EVOLVED)
+    axes.hist(intervals_ms, bins=np.linspace(max(0.0, middle - reach), middle + reach, 61).tolist(), color=EVOLVED)
     axes.set(xlabel="from one onset to the next in a trial (ms)", ylabel="images", yscale="log")
     return svg(figure)
 

@@ -116,12 +116,16 @@ def _template() -> Template:
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"clock": _clock, "day": _day, "picture": _picture, "number": _number}
+    environment.filters |= {"clock": _clock, "date": _date, "day": _day, "picture": _picture, "number": _number}
     return environment.get_template("page.html")
 
 
 def _clock(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+
+
+def _date(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 def _day(at: float) -> str:

@@ -85,8 +85,9 @@ class Access:
 
 def for_host(host: str, names: Iterable[str], file: Path | None) -> Access:
     """Return the rules for a page served at an address; raise AccessError if that would leave the door open."""
+    called = {name.lower() for name in names}  # as browsers say them, whatever the machine calls itself
     if is_loopback(host) and file is None:
-        return Access(hosts=LOOPBACK_NAMES | set(names))
+        return Access(hosts=LOOPBACK_NAMES | called)
     if file is None:
         raise AccessError(
             f"the page would be open to everybody who reaches {host}. Make a token first: "
@@ -95,8 +96,8 @@ def for_host(host: str, names: Iterable[str], file: Path | None) -> Access:
     tokens, key = read_tokens(file)
     if not tokens:
         raise AccessError(f"{file} holds no token. Make one: xdream status --new-token viewer:NAME --access {file}")
-    own = set() if host in ("0.0.0.0", "::") else {host}  # binds nothing  # nosec B104
-    return Access(tokens, key, LOOPBACK_NAMES | own | set(names), asks=True)
+    own = set() if host in ("0.0.0.0", "::") else {host.lower()}  # binds nothing  # nosec B104
+    return Access(tokens, key, LOOPBACK_NAMES | own | called, asks=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """`xdream status`: serve the page for a session file, or a folder of them."""
 
 import socket
+import ssl
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ def status(
     name: Annotated[list[str] | None, typer.Option(help="Another name that the page is called by; repeatable.")] = None,
     new_token: Annotated[str | None, typer.Option(help="Make a token, viewer:NAME or operator:NAME, and end.")] = None,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM), for https.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key of the certificate (PEM); no peer's key.")] = None,
     peer_key: Annotated[
         Path | None, typer.Option(envvar=KEY_VARIABLE, help="What the server asks for: xdream keys make.")
     ] = None,
@@ -42,6 +43,7 @@ def status(
             raise AccessError(f"there is no session file or folder {place}")
         names = {socket.gethostname(), *(name or [])} if not is_loopback(host) else set(name or [])
         rules = for_host(host, names, access)
+        _check_certificate(certificate, key)
         mine = read_peer_key(peer_key) if peer_key and not watch else None
         listening = _listen(host, port)
     except (AccessError, KeyProblem, OSError) as error:
@@ -53,6 +55,24 @@ def status(
     from server.status.serving import serve
 
     serve(place, None if watch else server, rules, listening, certificate, key, mine)
+
+
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Raise AccessError unless the page can be served with these, before anybody is told where it is."""
+    if certificate is None and key is not None:
+        raise AccessError(
+            f"--key {key} is the key of a certificate: say which, --certificate FILE. "
+            "The key that the xdream server asks for is --peer-key."
+        )
+    for file in filter(None, (certificate, key)):
+        if not file.is_file():
+            raise AccessError(f"there is no file {file}")
+    if certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except OSError as error:
+            with_key = f" with the key {key}" if key else ""
+            raise AccessError(f"the certificate {certificate} cannot be used{with_key}: {error}") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

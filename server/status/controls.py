@@ -95,6 +95,8 @@ async def ask(request: Request, name: str, asked: Asked) -> Wish:
     except OverflowError as error:
         raise Refused(503, f"{error}. Nothing was done.") from None
     done, _ = await asyncio.wait([on_disk], timeout=CONFIRM_S)
+    if on_disk.cancelled():
+        raise Refused(503, "The session was over before this was on disk. Nothing was done.")
     return Wish(control_id=asked.control_id, state="on record" if done else "passed on")
 
 

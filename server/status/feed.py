@@ -122,15 +122,25 @@ class Feed:
         return found
 
     def _add_log(self, records: Records, seen: log.Seen) -> None:
-        for line in log.lines(records, self._cursor.seen, seen):
-            self._log[line.entry.key] = _Line(line, line.entry.model_dump_json())
+        for line in log.lines(records, self._cursor.seen, seen, self._still()):
+            text, known = line.entry.model_dump_json(), self._log.get(line.entry.key)
+            if known is None or known.text != text:
+                self._log[line.entry.key] = _Line(line, text)
+
+    def _still(self) -> dict[str, int]:
+        """Return the first row of each table that was told without its end."""
+        first: dict[str, int] = {}
+        for each in self._log.values():
+            if each.line.table in log.ENDS and each.line.entry.cleared_at is None:
+                first[each.line.table] = min(each.line.row, first.get(each.line.table, each.line.row))
+        return first
 
     def _event(self, cursor: Cursor) -> str:
         reset = cursor.session_id != self._cursor.session_id or cursor.scores > self._cursor.scores
         if reset:
             cursor = Cursor("", 0, log.Seen())
         scored = [each.text for each in self._scored if each.row > cursor.scores]
-        lines = [each.text for each in self._log.values() if log.unseen(each.line, cursor.seen, self._cursor.seen)]
+        lines = [each.text for each in self._log.values() if log.unseen(each.line, cursor.seen)]
         parts = {
             "cursor": json.dumps(str(self._cursor)),
             "reset": json.dumps(reset),

@@ -36,6 +36,7 @@ def stimulus(records: Records, about: About, stimulus_id: int) -> Stimulus | Non
     if not rows:
         return None
     [row] = rows
+    shown, scored = _count(records, row)
     return Stimulus(
         stimulus_id=stimulus_id,
         evolution=row["evolution"],
@@ -46,6 +47,8 @@ def stimulus(records: Records, about: About, stimulus_id: int) -> Stimulus | Non
         code_norm=row["code_norm"],
         rms_contrast=row["rms_contrast"],
         scores=_scores(records, about, stimulus_id, row["evolution"], row["generation"]),
+        shown=shown,
+        scored=scored,
         presentations=_presentations(records, about, row),
         marks=_marks(records, stimulus_id),
     )
@@ -69,19 +72,32 @@ def _scores(
     return found
 
 
+def _count(records: Records, row: sqlite3.Row) -> tuple[int, int]:
+    """Return how often an image was on screen, and how often it was measured."""
+    where, values = _showings_of(row)
+    query = (
+        "SELECT COUNT(p.onset_s), COALESCE(SUM(r.measured), 0) FROM presentations p"
+        f" LEFT JOIN responses r USING (presentation_id) WHERE {where}"
+    )
+    [(shown, scored)] = records.rows(query, *values)
+    return shown, scored
+
+
 def _presentations(records: Records, about: About, row: sqlite3.Row) -> list[Presentation]:
+    where, values = _showings_of(row)
     query = (
         "SELECT p.*, r.measured, r.spike_counts, r.baseline_counts, r.onset_source FROM presentations p"
-        " LEFT JOIN responses r USING (presentation_id) WHERE {} AND p.stimulus_id = ?"
-        " ORDER BY p.presentation_id DESC LIMIT ?"
+        f" LEFT JOIN responses r USING (presentation_id) WHERE {where} ORDER BY p.trial DESC, p.place DESC LIMIT ?"
     )
-    evolution, generation, stimulus_id = row["evolution"], row["generation"], row["stimulus_id"]
-    if evolution:
-        where, values = "p.evolution = ? AND p.generation = ?", (evolution, generation)
-        rows = records.rows(query.format(where), *values, stimulus_id, LAST)
-    else:
-        rows = records.rows(query.format("+p.presentation_id > 0"), stimulus_id, LAST)
-    return [_presentation(each, about) for each in rows]
+    return [_presentation(each, about) for each in records.rows(query, *values, LAST)]
+
+
+def _showings_of(row: sqlite3.Row) -> tuple[str, tuple[int, ...]]:
+    """Return the condition under which a presentation showed this image; an index helps with an evolved one."""
+    if not row["evolution"]:
+        return "p.stimulus_id = ?", (row["stimulus_id"],)
+    of_generation = "p.evolution = ? AND p.generation = ? AND p.stimulus_id = ?"
+    return of_generation, (row["evolution"], row["generation"], row["stimulus_id"])
 
 
 def _presentation(row: sqlite3.Row, about: About) -> Presentation:
@@ -109,5 +125,5 @@ def _rates(counts: bytes, window_s: tuple[float, float]) -> list[float]:
 def _marks(records: Records, stimulus_id: int) -> list[str]:
     rows = records.rows("SELECT arguments, author FROM controls WHERE action = 'mark'")
     marks = [(json.loads(row["arguments"]), row["author"]) for row in rows]
-    mine = [(said, author) for said, author in marks if said.row["stimulus_id"] == stimulus_id]
-    return [": ".join(filter(None, (author, said.row["text"] or "worth a look"))) for said, author in mine]
+    mine = [(said, author) for said, author in marks if said.get("stimulus_id") == stimulus_id]
+    return [": ".join(filter(None, (author, said.get("text") or "worth a look"))) for said, author in mine]

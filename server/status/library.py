@@ -1,8 +1,11 @@
 """The sessions of a folder, or the one of a file; what is read of each is read once for all who look."""
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from server.database import SessionFileError
 from server.status.feed import Feed
@@ -13,21 +16,33 @@ from server.status.watched import Watched, written
 
 MAX_FEEDS = 32
 SUFFIX = ".xdream"
+REST = 10
+"""A session that goes on is summed up anew after so many times what that took: a day's worth takes a second."""
 
 
 class NoSuchSession(LookupError):
     """There is no session of that name."""
 
 
+class _Known(NamedTuple):
+    """What was read of a session for the list."""
+
+    signature: object
+    summary: Summary
+    until: float
+    """It does for so long, though the file goes on."""
+
+
 class Library:
     """All sessions that the page can show."""
 
-    def __init__(self, place: Path, operator: Operator | None) -> None:
+    def __init__(self, place: Path, operator: Operator | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.place = place
         self.operator = operator
         self._watched: OrderedDict[str, Watched] = OrderedDict()
-        self._summaries: dict[str, tuple[object, Summary]] = {}
-        self._lock = threading.Lock()
+        self._summaries: dict[str, _Known] = {}
+        self._lock, self._summing = threading.Lock(), threading.Lock()
+        self._clock = clock
 
     def files(self) -> dict[str, Path]:
         """Return the path of each session by its name."""
@@ -79,12 +94,14 @@ class Library:
 
     def _summary(self, name: str, path: Path) -> Summary:
         live = self.operator.session_id if self.operator else ""
-        known, summary = self._summaries.get(name, (None, Summary(name=name)))
-        signature = written(path)
-        if known != signature:
-            summary = _read_summary(name, path)
-            self._summaries[name] = (signature, summary)
-        return summary.model_copy(update={"live": bool(live) and summary.session_id == live})
+        with self._summing:  # once, however many ask
+            known, signature, began_s = self._summaries.get(name), written(path), self._clock()
+            if known is None or (known.signature != signature and began_s >= known.until):
+                summary = _read_summary(name, path)
+                ended_s = self._clock()
+                known = self._summaries[name] = _Known(signature, summary, ended_s + REST * (ended_s - began_s))
+        summary, now = known.summary, {"changed_at": max((mtime for mtime, _ in signature), default=0) / 1e9}
+        return summary.model_copy(update=now | {"live": bool(live) and summary.session_id == live})
 
 
 def _read_summary(name: str, path: Path) -> Summary:

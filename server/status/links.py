@@ -4,6 +4,7 @@ import shutil
 from math import isfinite
 from typing import Any
 
+from protocol.ids import presentation_id, presentation_key
 from server.status.operator import Heard
 from server.status.records import Records
 from server.status.shapes import Link
@@ -67,14 +68,10 @@ def _disk(records: Records, heard: Heard | None) -> Link:
 
 def _clock(records: Records) -> Link:
     """Say how the onsets of the last presentations were found, which all timing hangs on."""
-    query = (
-        "SELECT onset_source, received_at, residual_s, age_s FROM responses LEFT JOIN clocks USING (presentation_id)"
-        " ORDER BY responses.rowid DESC LIMIT 1"
-    )
-    rows = records.rows(query)
-    if not rows:
+    newest = _newest_response(records)
+    if newest is None:
         return Link(role="clock", name="onsets", state="absent")
-    source, received_at, residual_s, age_s = rows[0]
+    source, received_at, residual_s, age_s = newest
     state: Any = "lost" if source in ("inferred", "") else "ok"
     words = [f"by {source}"]
     if residual_s is not None:
@@ -82,6 +79,27 @@ def _clock(records: Records) -> Link:
     if age_s is not None and age_s > OLD_S:
         words.append(f"last found {age_s:.0f} s before")
     return Link(role="clock", name="onsets", state=state, heard_at=received_at, detail=", ".join(words))
+
+
+def _newest_response(records: Records) -> tuple[str, float, float | None, float | None] | None:
+    """Return how the onset of the response that came last was found, when it came, and how the clocks stood.
+
+    Ids go by evolution and slot, so the last of them is not the newest: each evolution's last generation is looked at.
+    """
+    query = (
+        "SELECT onset_source, received_at, residual_s, age_s FROM responses LEFT JOIN clocks USING (presentation_id)"
+        " WHERE presentation_id BETWEEN ? AND ? ORDER BY received_at DESC LIMIT 1"
+    )
+    found: list[tuple[str, float, float | None, float | None]] = []
+    for (evolution,) in records.rows("SELECT evolution FROM evolutions"):
+        of_evolution = presentation_id(evolution, 0, 0, 0), presentation_id(evolution + 1, 0, 0, 0) - 1
+        last = records.value(
+            "SELECT MAX(presentation_id) FROM responses WHERE presentation_id BETWEEN ? AND ?", *of_evolution
+        )
+        if last is not None:
+            first = presentation_id(evolution, presentation_key(last).generation, 0, 0)
+            found += [(row[0], row[1], row[2], row[3]) for row in records.rows(query, first, of_evolution[1])]
+    return max(found, key=lambda each: each[1], default=None)
 
 
 def _ms(seconds: float, before: str = "", after: str = "") -> str:

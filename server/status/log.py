@@ -5,14 +5,12 @@ Every line has a key and can be told again; a cursor of row numbers says which o
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from server.status.records import Records
 from server.status.shapes import LogEntry
 
-RECENT_ALARMS = 50
-"""Of so many alarms it is told again when one of them is over."""
 NO_TRIAL = "no new trial is shown; what was measured stays measured"
 CONSEQUENCES = {
     "display": "nothing is shown; what was on its way is shown again later",
@@ -62,14 +60,21 @@ class Line(NamedTuple):
     """A field of `Seen`."""
     row: int
     entry: LogEntry
+    over: int = 0
+    """How many of its table were over when it was seen to be; 0 = it is not, or has no end."""
 
 
-def lines(records: Records, seen: Seen, now: Seen) -> list[Line]:
-    """Return the lines that were added or have changed since."""
+def lines(records: Records, seen: Seen, now: Seen, still: Mapping[str, int] = {}) -> list[Line]:
+    """Return the lines that were added or may have changed since.
+
+    `still` has the first row of a table that was told without its end.
+    """
     return [
         *_lines("states", _state, _after(records, "states", seen.states, now.states)),
-        *_lines("troubles", _trouble, _after(records, "troubles", _first("troubles", seen, now), now.troubles)),
-        *_lines("alarms", _alarm, _after(records, "alarms", _first("alarms", seen, now), now.alarms)),
+        *_ending(
+            "troubles", _trouble, _after(records, "troubles", _first("troubles", seen, now, still), now.troubles), now
+        ),
+        *_ending("alarms", _alarm, _after(records, "alarms", _first("alarms", seen, now, still), now.alarms), now),
         *_lines("controls", _control, _after(records, "controls", seen.controls, now.controls)),
         *_lines("peers", _peer, _after(records, "peers", seen.peers, now.peers)),
         *_lines("changes", _changed, _after(records, "changes", seen.changes, now.changes)),
@@ -77,11 +82,9 @@ def lines(records: Records, seen: Seen, now: Seen) -> list[Line]:
     ]
 
 
-def unseen(line: Line, seen: Seen, now: Seen) -> bool:
-    """Return whether somebody who has read so far has yet to be told of a line."""
-    changed = line.table in ENDS and _has_ended(line.table, seen, now)
-    recent = line.row > getattr(now, line.table) - RECENT_ALARMS
-    return bool((changed and recent) or line.row > getattr(seen, line.table))
+def unseen(line: Line, seen: Seen) -> bool:
+    """Return whether somebody who has read so far has yet to be told of a line, or of its end."""
+    return line.row > getattr(seen, line.table) or (line.over > 0 and line.over > getattr(seen, ENDS[line.table]))
 
 
 def open_troubles(records: Records) -> list[LogEntry]:
@@ -105,14 +108,19 @@ def _has_ended(table: str, seen: Seen, now: Seen) -> bool:
     return bool(getattr(seen, ENDS[table]) != getattr(now, ENDS[table]))
 
 
-def _first(table: str, seen: Seen, now: Seen) -> int:
-    """Return after which row to read: one that has been told may be over since."""
+def _first(table: str, seen: Seen, now: Seen, still: Mapping[str, int]) -> int:
+    """Return after which row to read: what has been told and was not over may be so since."""
     told: int = getattr(seen, table)
-    return max(0, told - RECENT_ALARMS) if _has_ended(table, seen, now) else told
+    return min(told, still.get(table, told + 1) - 1) if _has_ended(table, seen, now) else told
 
 
 def _lines(table: str, read: Callable[[sqlite3.Row], LogEntry], rows: Iterable[sqlite3.Row]) -> list[Line]:
     return [Line(table, row["rowid"], read(row)) for row in rows]
+
+
+def _ending(table: str, read: Callable[[sqlite3.Row], LogEntry], rows: Iterable[sqlite3.Row], now: Seen) -> list[Line]:
+    over: int = getattr(now, ENDS[table])
+    return [each._replace(over=over if each.entry.cleared_at is not None else 0) for each in _lines(table, read, rows)]
 
 
 def _after(records: Records, table: str, first: int, last: int) -> Iterator[sqlite3.Row]:

@@ -127,8 +127,11 @@ class Operator:
                     del self._answers[control_id]
 
     def _forget(self) -> None:
+        """Drop every wish that is not confirmed, also those that were not sent yet: their session is over."""
         self.heard = None
         with self._lock:
+            while not self._wishes.empty():
+                self._wishes.get()
             for control_id in self._kept:
                 self._answers.pop(control_id).cancel()
             self._kept.clear()

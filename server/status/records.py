@@ -11,6 +11,7 @@ from protocol.ids import MAX_IMAGES, stimulus_id
 from server.config import ConfigError, parse_config
 from server.config_tables import Config, Evolution
 from server.database import SCHEMA_VERSION, SessionFileError, cannot_be_opened
+from server.reading import UNITS
 from server.recounting import changed_channels
 from server.status.shapes import About, EvolutionAbout, Reference
 
@@ -118,6 +119,7 @@ def _evolution(number: int, table: Evolution, changed: dict[str, Any]) -> Evolut
     return EvolutionAbout(
         number=number,
         name=table.name,
+        unit=UNITS.get(table.scorer.name, ""),
         optimizer=table.optimizer.name,
         generator=table.generator.name,
         parameters=table.optimizer.parameters | changed.get("parameters", {}),

@@ -30,7 +30,7 @@ class Summary(Shape):
     generations: int = 0
     measured: int = 0
     score: float | None = None
-    """Best mean score of a generation."""
+    """Best mean score of a generation, in the unit of its scorer."""
     best: list[int] = []
     """The best image of each evolution."""
     problem: str = ""
@@ -42,6 +42,8 @@ class EvolutionAbout(Shape):
 
     number: int
     name: str
+    unit: str
+    """Of its scores: Hz, rank (within a generation), or none."""
     optimizer: str
     generator: str
     parameters: dict[str, object]
@@ -181,6 +183,8 @@ class Standing(Shape):
 
     state: str
     why: str
+    paused: bool
+    """An operator holds the trials back: what a session that waits or is suspended will go on to."""
     since: float | None
     live: bool
     """The page's own connection to the server stands."""
@@ -248,8 +252,12 @@ class Stimulus(Shape):
     rms_contrast: float | None
     scores: list[tuple[int, int, float | None]]
     """Evolution, generation, score: one for an evolved image, one a generation for a reference image."""
+    shown: int
+    """How often it was on screen."""
+    scored: int
+    """How often it was measured."""
     presentations: list[Presentation]
-    """The last two hundred."""
+    """The last two hundred, the newest first."""
     marks: list[str]
 
 

@@ -15,14 +15,16 @@ RASTER = 40
 """Presentations in the raster."""
 REFERENCES = 400
 """Reference presentations in the histogram they are compared with."""
+EVOLVED, FIXED, ONE = f"p.stimulus_id >= {FIRST_EVOLVED}", f"p.stimulus_id < {FIRST_EVOLVED}", "p.stimulus_id = ?"
+"""Which images: all evolved ones, all reference images, one of either."""
 
 
 def spikes(
     records: Records, about: About, evolution: int, generation: int, channel: int, stimulus_id: int | None
 ) -> Spikes:
     """Return the spikes of a channel in a generation, or those of one image of it."""
-    mine = _times(records, evolution, generation, channel, stimulus_id)
-    fixed = _times(records, evolution, generation, channel, 0)
+    mine = _times(records, evolution, generation, channel, *((EVOLVED,) if stimulus_id is None else (ONE, stimulus_id)))
+    fixed = _times(records, evolution, generation, channel, FIXED)
     start_s = min(0.0, about.baseline_window_s[0]) - BEFORE_S
     edges = np.arange(start_s, about.response_window_s[1] + BEFORE_S + BIN_S, BIN_S).astype(np.float64)
     return Spikes(
@@ -38,17 +40,15 @@ def spikes(
 
 
 def _times(
-    records: Records, evolution: int, generation: int, channel: int, stimulus_id: int | None
+    records: Records, evolution: int, generation: int, channel: int, which: str, *stimulus_id: int
 ) -> list[NDArray[np.float32]]:
-    """Return the spike times of each presentation; stimulus 0 = all reference images, None = all evolved ones."""
-    which = {None: f"p.stimulus_id >= {FIRST_EVOLVED}", 0: f"p.stimulus_id < {FIRST_EVOLVED}"}
+    """Return the spike times of each presentation of these images, in the order of showing."""
     query = (
         "SELECT r.spike_times_s, r.spike_channels FROM presentations p JOIN responses r USING (presentation_id)"
-        f" WHERE p.evolution = ? AND p.generation = ? AND r.measured AND {which.get(stimulus_id, 'p.stimulus_id = ?')}"
+        f" WHERE p.evolution = ? AND p.generation = ? AND r.measured AND {which}"
         f" ORDER BY p.trial, p.place LIMIT {REFERENCES}"
     )
-    values = (evolution, generation) if stimulus_id in which else (evolution, generation, stimulus_id)
-    return [_of_channel(row, channel) for row in records.rows(query, *values)]
+    return [_of_channel(row, channel) for row in records.rows(query, evolution, generation, *stimulus_id)]
 
 
 def _of_channel(row: sqlite3.Row, channel: int) -> NDArray[np.float32]:

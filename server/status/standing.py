@@ -124,6 +124,7 @@ def standing(
     effects = (tally.effect(each.number, about) for each in about.evolutions)
     return Standing(
         state=state,
+        paused=not ended and _is_paused(records),
         why=why,
         since=since,
         live=heard is not None,
@@ -143,6 +144,12 @@ def standing(
         best={each.number: tally.best_evolved(each.number) for each in about.evolutions},
         best_references={each.number: tally.best_references(each.number, about) for each in about.evolutions},
     )
+
+
+def _is_paused(records: Records) -> bool:
+    """Return whether an operator holds the trials back, whatever else stands in their way."""
+    wishes = "SELECT action FROM controls WHERE action IN ('pause', 'pause_now', 'resume', 'stop', 'end')"
+    return records.value(f"{wishes} ORDER BY rowid DESC LIMIT 1") in ("pause", "pause_now")
 
 
 def frames(records: Records) -> Frames:

@@ -34,7 +34,7 @@ def main(
     quiet: bool = False,
 ) -> int:
     """Do what `xdream study` was asked for; return the exit status."""
-    console = Console(soft_wrap=True, quiet=quiet)
+    console = Console(soft_wrap=True, quiet=quiet, markup=False)
     if list_ or not file:
         _list(console)
         return 0

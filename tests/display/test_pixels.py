@@ -172,6 +172,15 @@ def test_ten_thousand_presentations_take_no_more_memory_than_a_few() -> None:
     assert resident[-1] - resident[len(resident) // 10] < GROWTH_MB
 
 
+@pytest.mark.parametrize("screen", [1, 7])
+def test_a_screen_that_is_not_there_is_not_replaced_by_another(screen: int) -> None:
+    open_screen()
+    from stimulus_client.psychopy_display import PsychoPyDisplay, ScreenError
+
+    with pytest.raises(ScreenError, match=f"no screen {screen}: the system has 1"):
+        PsychoPyDisplay(screen=screen, windowed=True)
+
+
 def test_a_full_screen_that_keeps_no_time_is_refused() -> None:
     open_screen()
     from stimulus_client.psychopy_display import PsychoPyDisplay, ScreenError
@@ -182,6 +191,33 @@ def test_a_full_screen_that_keeps_no_time_is_refused() -> None:
         display._synced = False  # as it is here, but on some days Xvfb is steady
         with pytest.raises(ScreenError, match=r"turn vertical sync on.*--windowed rehearses"):
             display.configure({})
+    finally:
+        display.close()
+
+
+def test_a_window_that_is_given_another_pace_goes_on_from_this_moment() -> None:
+    open_screen()
+    from stimulus_client.psychopy_display import PsychoPyDisplay
+
+    now_s, slept_s = [20_000.0], list[float]()
+
+    def clock() -> float:
+        now_s[0] += 1e-4  # no refresh of any screen: nothing here waits for one
+        return now_s[0]
+
+    def sleep(duration_s: float) -> None:
+        slept_s.append(duration_s)
+        now_s[0] += duration_s
+
+    display = PsychoPyDisplay(windowed=True, clock=clock, sleep=sleep)
+    try:
+        display.tell("alarm", "no word from the server")
+        for refresh_hz in (59.94, 50.0, 120.0, 30.0):
+            slept_s.clear()
+            display.configure({"monitor": {"refresh_hz": refresh_hz}})
+            times_s = [display.flip(None) for _ in range(5)]
+            assert np.diff(times_s) == pytest.approx(1 / refresh_hz, rel=0.1)
+            assert max(slept_s) <= 2 / refresh_hz
     finally:
         display.close()
 

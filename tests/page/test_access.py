@@ -4,11 +4,14 @@ import stat
 from pathlib import Path
 
 import pytest
+import typer
 from conftest import a_client
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 from server.status.access import Access, AccessError, Token, Visitor, add_token, for_host, read_tokens
 from server.status.app import create_app
+from server.status.command import status
 from server.status.guard import Pace
 
 CONTROLS = "/api/sessions/made/controls"
@@ -46,6 +49,33 @@ def test_under_another_name_it_is_not_served(client: TestClient, name: str) -> N
     # an attacker's name that was made to point to this machine (DNS rebinding)
     for path in ("/", "/api/sessions", "/metrics"):
         assert client.get(path, headers={"Host": name}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--certificate", "none.pem"], "there is no file none.pem"),
+        (["--key", "rig3.key"], "say which, --certificate FILE"),
+        (["--certificate", "torn.pem"], "the certificate torn.pem cannot be used"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_said_before_a_page_is_promised(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "torn.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    app = typer.Typer()
+    app.command()(status)
+    result = CliRunner().invoke(app, [str(finished), "--port", "0", *options])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("name", ["DESKTOP-RIG3", "Rig3.Lab"])
+def test_a_name_in_capitals_is_answered_to_as_browsers_say_it(finished: Path, tmp_path: Path, name: str) -> None:
+    add_token(tmp_path / "access.json", "viewer:corridor")
+    with a_client(finished, for_host("0.0.0.0", [name], tmp_path / "access.json")) as client:
+        assert client.get("/", headers={"Host": f"{name.lower()}:8770"}).status_code == 200
 
 
 @pytest.mark.parametrize(

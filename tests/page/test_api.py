@@ -87,6 +87,39 @@ def test_an_image_leads_to_its_score_its_showings_and_their_spikes(client: TestC
     assert spikes["with_times"]
 
 
+def test_an_image_says_what_it_was_marked_with(running: MadeSession) -> None:
+    running.go_on(5)
+    running.ask("mark", "a-mark-with-words", stimulus_id=1_00001_0002, text="striking")
+    running.ask("mark", "a-mark-without-any", stimulus_id=1_00001_0002)
+    with a_client(running.file.path) as client:
+        about, other = (client.get(f"/api/sessions/running/stimuli/{n}").json() for n in (1_00001_0002, 1_00001_0003))
+    assert about["marks"] == ["JD: striking", "JD: worth a look"]
+    assert other["marks"] == []
+
+
+def test_the_spikes_of_a_reference_image_are_its_own_also_of_the_first(client: TestClient) -> None:
+    shown = [client.get(f"{HERE}/spikes/1/2", params={"stimulus_id": n}).json()["n"] for n in range(3)]
+    assert shown == [1, 1, 1]
+
+
+def test_showings_are_counted_beyond_those_that_are_listed_and_told_newest_first(
+    running: MadeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.status.images.LAST", 4)
+    running.go_on(20, void_every=5)
+    with a_client(running.file.path) as client:
+        about = client.get("/api/sessions/running/stimuli/0").json()
+    count = running.file.connection.execute
+    on_screen = "SELECT COUNT(*) FROM presentations WHERE stimulus_id = 0 AND onset_s IS NOT NULL"
+    measured = (
+        "SELECT COUNT(*) FROM presentations JOIN responses USING (presentation_id) WHERE stimulus_id = 0 AND measured"
+    )
+    assert about["shown"] == count(on_screen).fetchone()[0] > 4
+    assert about["scored"] == count(measured).fetchone()[0]
+    newest = "SELECT presentation_id FROM presentations WHERE stimulus_id = 0 ORDER BY trial DESC, place DESC LIMIT 4"
+    assert [each["presentation_id"] for each in about["presentations"]] == [row[0] for row in count(newest).fetchall()]
+
+
 def test_a_reference_image_is_scored_once_a_generation_of_each_evolution(client: TestClient) -> None:
     about = client.get(f"{HERE}/stimuli/0").json()
     assert {(evolution, generation) for evolution, generation, _ in about["scores"]} == {

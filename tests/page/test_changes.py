@@ -74,6 +74,19 @@ def test_evolved_images_are_compared_with_what_references_draw_from_the_same_cha
     made.close()
 
 
+@pytest.mark.parametrize(
+    ("wishes", "shows"), [(["pause"], False), (["pause", "resume"], True), (["pause", "end"], True)]
+)
+def test_who_has_paused_is_not_overruled_by_a_resumed_server(tmp_path: Path, wishes: list[str], shows: bool) -> None:
+    made = MadeSession(tmp_path / "s.xdream").begin().go_on(2)
+    for wish in wishes:
+        made.ask(wish, f"a-wish-to-{wish}")
+    made.close()
+    built = resume(tmp_path / "s.xdream", lambda: 1.0)
+    built.file.close()
+    assert built.session.standing.paused is not shows
+
+
 def test_a_mark_goes_on_record_once_however_often_it_is_said(running: MadeSession) -> None:
     for _ in range(3):
         running.ask("mark", stimulus_id=2, text="striking")

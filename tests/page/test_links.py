@@ -29,3 +29,16 @@ def test_spikes_that_stand_still_are_not_well_though_their_adapter_is(tmp_path: 
     made.clear()
     assert states(made)["acquisition"] == "ok"
     made.close()
+
+
+def test_how_onsets_are_found_is_told_of_the_newest_response_whatever_evolution_it_is_of(tmp_path: Path) -> None:
+    made = MadeSession(tmp_path / "made.xdream").begin().go_on(8)
+    connection = made.file.connection
+    [(oldest, newest)] = connection.execute("SELECT MIN(received_at), MAX(received_at) FROM responses").fetchall()
+    # Evolution 2 has had its generations long ago; evolution 1 goes on, and its onsets are only guessed by now.
+    connection.execute("UPDATE responses SET received_at = ? WHERE presentation_id >= 2000000000000", (oldest - 900,))
+    connection.execute("UPDATE responses SET onset_source = 'inferred' WHERE presentation_id < 2000000000000")
+    with open_records(made.file.path) as records:
+        [clock] = [link for link in links(records, None, ended=False) if link.role == "clock"]
+    made.close()
+    assert (clock.state, clock.heard_at) == ("lost", newest)

@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from adapters.alarms import Alarm, condition
 from protocol.messages import Role
+from server.status import library
 from server.status.feed import Cursor, Feed
 from server.status.library import Library
+from server.status.shapes import Summary
 from server.status.watched import Watched
 from tests.page.made import MadeSession
 
@@ -99,6 +104,23 @@ def test_a_warning_that_is_over_is_told_again_and_one_that_is_open_stands(runnin
     assert (over["key"], over["cleared_at"] > over["at"]) == (stands["key"], True)
 
 
+def test_an_alarm_that_outlasts_many_others_is_told_to_be_over(running: MadeSession) -> None:
+    tape = Alarm("raw data are not recorded", "spikes alone are kept", "press record")
+    running.tell(condition({"tape": tape}), Role.ACQUISITION)
+    feed = Feed(running.file.path)
+    for _ in range(80):
+        running.tell(condition({"tape": tape, "late": Alarm("data come late", "answers do", "look")}), Role.ACQUISITION)
+        running.tell(condition({"tape": tape}), Role.ACQUISITION)
+    feed.refresh(None)
+    _, cursor = feed.since("")
+    running.tell(condition({}), Role.ACQUISITION)
+    feed.refresh(None)
+    for told in (json.loads(feed.since(cursor)[0])["log"], json.loads(feed.since("")[0])["log"]):
+        [line] = [each for each in told if each["what"] == tape.what]
+        assert line["cleared_at"] is not None
+    assert len(json.loads(feed.since(cursor)[0])["log"]) == 1, "and nothing but that is told again"
+
+
 def test_a_cursor_of_nobodys_begins_at_the_beginning(running: MadeSession) -> None:
     feed = Feed(running.file.path)
     feed.refresh(None)
@@ -125,6 +147,26 @@ def test_what_is_told_twice_costs_no_more_than_how_things_stand(running: MadeSes
 
 
 def test_a_library_forgets_sessions_that_nobody_looks_at(running: MadeSession) -> None:
-    library = Library(running.file.path, None)
-    assert library.watched("running") is library.watched("running")
-    assert library.n_visitors() == 0
+    sessions = Library(running.file.path, None)
+    assert sessions.watched("running") is sessions.watched("running")
+    assert sessions.n_visitors() == 0
+
+
+def test_a_long_session_is_not_summed_up_for_everybody_who_looks_at_the_list(
+    running: MadeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, read = [0.0], library._read_summary
+
+    def slowly(name: str, path: Path) -> Summary:
+        now_s[0] += 1.0
+        return read(name, path)
+
+    monkeypatch.setattr(library, "_read_summary", slowly)
+    sessions = Library(running.file.path, None, lambda: now_s[0])
+    [first] = sessions.summaries()
+    running.go_on(4)
+    for _ in range(50):
+        assert sessions.summaries()[0].measured == first.measured
+    assert now_s[0] == 1.0, "read once"
+    now_s[0] += 60
+    assert sessions.summaries()[0].measured > first.measured

@@ -75,14 +75,30 @@ def test_two_people_watch_a_dry_run_and_one_of_them_acts(browser: Any, watched: 
     page.locator("[data-action=mark]").filter(has_text="Marked").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Change…").click()
+    page.get_by_label("Another of genetic").fill("mutation_rate 0.5")
+    page.get_by_role("button", name="Change", exact=True).click()
+    assert page.locator("#question").is_visible(), "what cannot be read is not passed over"
+    page.get_by_label("Another of genetic").fill("mutation_rate = 0.5")
     page.get_by_label("Scored channels").fill("pixel/2")
     page.get_by_role("button", name="Change", exact=True).click()
-    said(page, "Change from the next generation on: asked at", "done")
+    said(page, "Change from the next generation on: asked at", "on record")
 
     # Resume: it runs, and the change holds from the next generation on.
     press(page, "r")
     state_is(other.page, "running")
     other.page.locator("#log .lines").get_by_text("the change holds: evolution 1").wait_for()
+    other.page.locator(".curve h2").filter(has_text="pixel/2").wait_for()
+
+    # A change that cannot be is said to be none, with the reason.
+    page.get_by_role("button", name="Change…").click()
+    page.get_by_label("Scored channels").fill("pixel/99")
+    page.get_by_role("button", name="Change", exact=True).click()
+    said(
+        page,
+        "Change from the next generation on: asked at",
+        "not done: the change was refused",
+        "no channel 'pixel/99'",
+    )
 
     # The recording dies: suspended, with an alarm; it comes back: running.
     watched.adapter.kill()
@@ -97,7 +113,15 @@ def test_two_people_watch_a_dry_run_and_one_of_them_acts(browser: Any, watched: 
     for window in (operator, other):
         state_is(window.page, "ended")
     watched.rig.finish(watched.server)
-    assert [action for action, _ in watched.controls()] == ["pause", "note", "mark", "change", "resume", "stop"]
+    assert [action for action, _ in watched.controls()] == [
+        "pause",
+        "note",
+        "mark",
+        "change",
+        "resume",
+        "change",
+        "stop",
+    ]
     for window in (operator, other):
         window.context.close()
         assert window.complaints == []
@@ -110,7 +134,9 @@ def state_is(page: Any, word: str) -> None:
 def press(page: Any, key: str) -> None:
     page.locator("#controls button:not(:disabled)").first.wait_for()
     page.locator("h1").first.click()  # away from any field
-    page.keyboard.press(key)
+    for _ in range(3):  # a finger that stays on the key for a moment, as the system repeats it
+        page.keyboard.down(key)
+    page.keyboard.up(key)
 
 
 def said(page: Any, *words: str) -> None:

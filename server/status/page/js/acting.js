@@ -35,10 +35,19 @@ class Wishes {
   // What the loop did is what counts: the line of the log, then the state that was asked for.
   settle(session) {
     const last = this.#last;
-    if (!last || last.stage === "done") return;
+    if (!last || /^(not )?done/.test(last.stage)) return;
     if (session.log.has(`control-${last.control_id}`) && ["asked", "passed on"].includes(last.stage)) this.stage(last.control_id, "on record");
     const { state } = session.standing;
-    if (last.stage === "on record" && (!DONE[last.action] || state === DONE[last.action])) this.stage(last.control_id, "done");
+    if (last.action === "change") return this.#settleChange(session, last);
+    const troubled = ["waiting", "suspended"].includes(state) && ["pause", "pause_now", "resume"].includes(last.action);
+    const done = troubled ? session.standing.paused === (DONE[last.action] === "paused") : state === DONE[last.action];
+    if (last.stage === "on record" && (!DONE[last.action] || done)) this.stage(last.control_id, "done");
+  }
+
+  // A change is done when it holds, which is from the next generation on, or not done when it was refused.
+  #settleChange(session, { control_id: id }) {
+    const became = session.log.get(`changed-${id}`)?.what;
+    if (became) this.stage(id, `${became.includes("refused") ? "not done" : "done"}: ${became}`);
   }
 
   #say() {

@@ -3,6 +3,8 @@
 import { act } from "./acting.js";
 import { byId, h } from "./dom.js";
 
+const OTHER = "\\s*(\\w+)\\s*=\\s*(\\S+)\\s*"; // the browser holds the form back where something else stands
+
 export function changeDialog(session) {
   const dialog = byId("question");
   dialog.returnValue = "";
@@ -17,13 +19,13 @@ export function changeDialog(session) {
 function fields(session, evolution, fill) {
   const which = h("select", { name: "evolution", onchange: (event) => fill(event.target.value) },
     session.about.evolutions.map((each) => h("option", { value: each.number, selected: each.number === evolution.number }, each.name)));
-  const input = (name, value) => h("input", { type: "text", name, value, autocomplete: "off" });
+  const input = (name, value, needed) => h("input", { type: "text", name, value, autocomplete: "off", required: needed, pattern: ".*\\S.*" });
   const numbers = Object.entries(evolution.parameters).filter(([, value]) => ["number", "boolean"].includes(typeof value));
   return [
     h("label", {}, "Evolution", which),
-    h("label", {}, "Scored channels", input("channels", evolution.channels.join(", "))),
-    ...numbers.map(([name, value]) => h("label", {}, `${evolution.optimizer}: ${name}`, input(`parameter ${name}`, String(value)))),
-    h("label", {}, `Another of ${evolution.optimizer}`, h("input", { type: "text", name: "other", placeholder: "name = number" })),
+    h("label", {}, "Scored channels", input("channels", evolution.channels.join(", "), evolution.channels.length > 0)),
+    ...numbers.map(([name, value]) => h("label", {}, `${evolution.optimizer}: ${name}`, input(`parameter ${name}`, String(value), true))),
+    h("label", {}, `Another of ${evolution.optimizer}`, h("input", { type: "text", name: "other", placeholder: "name = number", autocomplete: "off", pattern: OTHER, title: "name = number" })),
     h("div", { className: "buttons" }, h("button", { value: "", formNoValidate: true }, "Cancel"), h("button", { value: "yes", className: "main" }, "Change")),
   ];
 }
@@ -36,7 +38,7 @@ function ask(session, said) {
     const wanted = said.get(`parameter ${name}`);
     if (wanted !== null && wanted !== String(value)) parameters[name] = plain(wanted);
   }
-  const [, name, value] = /^\s*(\w+)\s*=\s*(\S+)\s*$/.exec(said.get("other")) ?? [];
+  const [, name, value] = new RegExp(`^${OTHER}$`).exec(said.get("other")) ?? [];
   if (name) parameters[name] = plain(value);
   const wish = { action: "change", evolution: evolution.number, parameters };
   if (channels.join() !== evolution.channels.join()) wish.channels = channels;

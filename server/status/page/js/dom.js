@@ -21,13 +21,22 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Replace what an element holds, but only if `signature` says that it would come out differently.
+// Replace what an element holds, but only if `signature` says that it would come out differently. Whoever is at one of
+// its buttons with the keyboard stays there: at the one that says the same, or else at the one in its place.
 export function refill(element, signature, make) {
   const key = JSON.stringify(signature);
   if (element.dataset.holds === key) return;
   element.dataset.holds = key;
+  const [before, focused] = [reachable(element), document.activeElement];
   element.replaceChildren(...[make()].flat());
+  const place = before.indexOf(focused);
+  if (place < 0) return;
+  const after = reachable(element);
+  (after.find((each) => said(each) === said(focused)) ?? after[place])?.focus({ preventScroll: true });
 }
+
+const reachable = (element) => [...element.querySelectorAll("a[href], button, input, select")];
+const said = (element) => element.ariaLabel || element.textContent;
 
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -44,6 +53,7 @@ const SHAPES = {
   waiting: "M12 2a10 10 0 1 0 .01 0ZM12 5.5a6.5 6.5 0 1 1-.01 0Z",
   ending: "M3 3h18v18H3ZM7 7v10h10V7Z",
   ended: "M3 3h18v18H3Z",
+  unknown: "M12 0 24 12 12 24 0 12ZM11 6v8h2V6Zm0 10v2.5h2V16Z",
   unattended: "M12 0 24 12 12 24 0 12ZM11 6v8h2V6Zm0 10v2.5h2V16Z",
 };
 export const shape = (state) =>

@@ -1,6 +1,9 @@
 // Numbers and times as people read them, each with its unit.
 
-export const hz = (value) => (value === null || value === undefined ? "–" : `${digits(value)} sp/s`);
+// A score in the unit of its scorer: spikes per second, a rank, or a number of its own scale.
+export const score = (value, unit) => (unit === "Hz" || value === null || value === undefined ? digits(value) : `${Number(value.toPrecision(3))}`);
+export const signedScore = (value, unit) => `${value < 0 ? "−" : "+"}${score(Math.abs(value), unit)}`;
+export const UNITS = { Hz: " sp/s", rank: " (rank)" };
 export const digits = (value) =>
   value === null || value === undefined ? "–" : Math.abs(value) >= 99.95 ? value.toFixed(0) : value.toFixed(1);
 export const signed = (value) => `${value < 0 ? "−" : "+"}${digits(Math.abs(value))}`;

@@ -3,7 +3,7 @@
 import { act } from "./acting.js";
 import { ask, imagePath, sessionPath } from "./api.js";
 import { byId, h } from "./dom.js";
-import { cause, digits, hz } from "./format.js";
+import { cause, digits, score, UNITS } from "./format.js";
 import { chosenChannel } from "./panels/channels.js";
 import { nameOf } from "./panels/now.js";
 import { psth } from "./panels/spikes.js";
@@ -11,8 +11,9 @@ import { psth } from "./panels/spikes.js";
 const SHOWINGS = 60;
 
 export async function openImage(session, stimulus) {
-  const found = await ask(`${sessionPath(session.name)}/stimuli/${stimulus}`);
   const dialog = byId("image-dialog");
+  const found = await ask(`${sessionPath(session.name)}/stimuli/${stimulus}`).catch((error) => sayWhyNot(dialog, error));
+  if (!found) return;
   const name = nameOf(session, stimulus);
   dialog.setAttribute("aria-label", name);
   dialog.replaceChildren(
@@ -26,17 +27,22 @@ export async function openImage(session, stimulus) {
   if (!dialog.open) dialog.showModal();
 }
 
+function sayWhyNot(dialog, error) {
+  dialog.replaceChildren(
+    h("p", { role: "alert" }, `This image cannot be looked at: ${error.message}`),
+    h("form", { method: "dialog", className: "buttons" }, h("button", { className: "main", autofocus: true }, "Close")));
+  if (!dialog.open) dialog.showModal();
+}
+
 async function mark(session, stimulus, button) {
   button.disabled = true;
   button.textContent = (await act(session, { action: "mark", stimulus_id: stimulus })) ? "★ Marked" : "Not marked";
 }
 
 function facts(session, found) {
-  const scores = found.scores.map(([, , score]) => score).filter((score) => score !== null);
-  const mean = scores.length ? scores.reduce((a, b) => a + b, 0) / scores.length : null;
   const list = [
-    ["score", found.evolution ? hz(mean) : `${hz(mean)}, mean of ${scores.length} generations`],
-    ["shown", `${found.presentations.length} times, ${found.presentations.filter((each) => each.measured).length} scored`],
+    ...(found.evolution ? [["score", withUnit(found.scores[0]?.[2], session.evolutions.get(found.evolution))]] : session.about.evolutions.map((each) => meanScore(session, found, each))),
+    ["shown", `${found.shown} times, ${found.scored} scored`],
     ["contrast (rms)", found.rms_contrast?.toFixed(3)],
     ["code norm", found.code_norm?.toFixed(2)],
     ["id", `${found.stimulus_id}`],
@@ -46,9 +52,19 @@ function facts(session, found) {
   return h("dl", { className: "facts-list" }, list.filter(([, value]) => value).flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
 }
 
+// What a reference image scored in one evolution: each has channels and a scorer of its own.
+function meanScore(session, found, each) {
+  const { number, name } = each;
+  const scores = found.scores.filter(([evolution, , score]) => evolution === number && score !== null).map(([, , score]) => score);
+  const mean = scores.length ? scores.reduce((a, b) => a + b, 0) / scores.length : null;
+  return [session.about.evolutions.length > 1 ? `score, ${name}` : "score", `${withUnit(mean, each)}, mean of ${scores.length} generations`];
+}
+
+const withUnit = (value, { unit }) => (value === null || value === undefined ? "–" : `${score(value, unit)}${UNITS[unit] ?? ""}`);
+
 function spikesPlace(session, found) {
   const place = h("div");
-  const last = found.presentations[0];
+  const last = found.presentations.find((each) => each.measured) ?? found.presentations[0];
   const evolution = found.evolution || (last ? Math.floor(last.presentation_id / 1e12) : 0);
   if (!evolution) return place;
   const query = `channel=${chosenChannel.channel}&stimulus_id=${found.stimulus_id}`;

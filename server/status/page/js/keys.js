@@ -32,9 +32,10 @@ export function help() {
 
 export function listen() {
   const hear = (event) => {
-    const typing = event.target.closest("input, textarea, select, dialog");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const key = KEYS.find(([letter]) => letter === event.key);
+    const typing = event.target.closest("input:not([type=range]), textarea, select, dialog");
+    // A key that is held down is one press: p twice means at once.
+    if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    const key = KEYS.find(([letter]) => letter === event.key.toLowerCase());
     if (!key) return;
     event.preventDefault();
     key[2]();

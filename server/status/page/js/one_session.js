@@ -1,8 +1,7 @@
 // One session: its panels, each filled anew when something was told that it shows.
 
 import { ask, sessionPath } from "./api.js";
-import { byId, h, shape, show } from "./dom.js";
-import { brief } from "./format.js";
+import { show } from "./dom.js";
 import { listen } from "./keys.js";
 import { Live } from "./live.js";
 import { Session } from "./session.js";
@@ -17,6 +16,7 @@ import { curvesPanel } from "./panels/curves.js";
 import { headerPanel } from "./panels/header.js";
 import { linksPanel } from "./panels/links.js";
 import { logPanel } from "./panels/log.js";
+import { lostPanel } from "./panels/lost.js";
 import { nowPanel } from "./panels/now.js";
 import { spikesPanel } from "./panels/spikes.js";
 import { timingPanel } from "./panels/timing.js";
@@ -33,23 +33,32 @@ export async function openSession(name, role) {
   document.title = session.name;
   show("session-view");
   const panels = PANELS.map((panel) => panel(session));
+  const lost = lostPanel(session);
   let asked = 0;
   const draw = () => {
     asked = 0;
+    lost.update();
     if (session.standing) for (const panel of panels) panel.update();
   };
   const soon = () => (asked ||= requestAnimationFrame(draw));
   const sounds = watchAlarms();
   const live = new Live(path, {
     event: async (event) => {
+      session.lost = false;
       session.take(event);
       sounds(session);
       soon();
       const changed = event.log.some((line) => line.key.startsWith("changed-"));
       if (changed || !session.about.channels.length) session.describe(await ask(path).catch(() => session.about));
     },
-    lost: () => sayLost(session),
-    back: () => byId("page-alarm").replaceChildren(),
+    lost: () => {
+      session.lost = true;
+      soon();
+    },
+    back: () => {
+      session.lost = false;
+      soon();
+    },
   });
   const timer = setInterval(soon, AGES_MS);
   const deaf = listen(session);
@@ -59,16 +68,4 @@ export async function openSession(name, role) {
     deaf();
     for (const panel of panels) panel.close?.();
   };
-}
-
-function sayLost(session) {
-  const age = session.standing ? brief(session.now - session.standing.now) : "nothing was heard yet";
-  const part = (title, text, name) => h("p", { className: name ?? "" }, h("small", {}, title), text);
-  byId("page-alarm").replaceChildren(
-    h("span", { className: "shape" }, shape("unattended")),
-    part("WHAT", "this page has lost its own server", "what"),
-    part("SINCE", age),
-    part("CONSEQUENCE", "what stands here is old; the session itself is not touched by this"),
-    part("DO", "nothing: it comes back by itself. Else start xdream status again."),
-  );
 }

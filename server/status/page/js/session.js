@@ -8,6 +8,7 @@ export class Session {
     this.name = about.name;
     this.role = role;
     this.standing = null;
+    this.lost = false; // the page hears nothing of its own server: what it knows is old
     this.offsetS = 0; // this device's clock against the page server's
     this.evolutions = new Map(about.evolutions.map((each) => [each.number, { ...each, generations: [] }]));
     this.log = new Map();
@@ -49,11 +50,12 @@ export class Session {
   // The state in a word: what the server says, or that there is none although the session has not ended.
   get state() {
     const { state, live, changed_at: changedAt } = this.standing;
+    if (this.lost && state !== "ended") return "unknown";
     return state !== "ended" && !live && this.now - changedAt > 5 ? "unattended" : state;
   }
 
   get canAct() {
-    return this.role === "operator" && this.standing.live && this.standing.state !== "ended";
+    return this.role === "operator" && !this.lost && this.standing.live && this.standing.state !== "ended";
   }
 
   last(evolution) {

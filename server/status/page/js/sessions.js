@@ -6,7 +6,7 @@ import { brief, count, date, digits } from "./format.js";
 
 const COLUMNS = [
   ["name", "Session"], ["subject", "Subject"], ["state", "State"], ["created_at", "Begun"],
-  ["generations", "Generations"], ["measured", "Scored"], ["score", "Best generation, sp/s"],
+  ["generations", "Generations"], ["measured", "Scored"], ["score", "Best mean score"],
 ];
 const AGAIN_MS = 3000;
 const order = { by: "created_at", up: false };

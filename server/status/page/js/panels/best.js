@@ -1,7 +1,7 @@
 // The best images so far beside the best reference images, with what they scored.
 
 import { byId, h, refill } from "../dom.js";
-import { digits } from "../format.js";
+import { score, UNITS } from "../format.js";
 import { thumb } from "./now.js";
 
 export function bestPanel(session) {
@@ -15,13 +15,14 @@ export function bestPanel(session) {
 }
 
 function rows(session, evolution, best, references) {
+  const unit = evolution.unit ? `, ${UNITS[evolution.unit].trim()}` : "";
   const several = session.about.evolutions.length > 1 ? `${evolution.name}: ` : "";
   const row = (title, images) => [
     h("h3", {}, several + title),
-    images?.length ? h("div", { className: "row" }, images.map((each) => thumb(session, each.stimulus_id, digits(each.score)))) : h("p", { className: "note" }, "none scored yet"),
+    images?.length ? h("div", { className: "row" }, images.map((each) => thumb(session, each.stimulus_id, score(each.score, evolution.unit)))) : h("p", { className: "note" }, "none scored yet"),
   ];
   return [
-    ...row("evolved, best of different generations (sp/s)", best),
-    ...(session.about.references.length ? row("reference images, mean of all showings (sp/s)", references) : []),
+    ...row(`evolved, best of different generations${unit}`, best),
+    ...(session.about.references.length ? row(`reference images, mean of all generations${unit}`, references) : []),
   ];
 }

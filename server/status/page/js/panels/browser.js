@@ -2,7 +2,7 @@
 
 import { ask, sessionPath } from "../api.js";
 import { byId, h, refill } from "../dom.js";
-import { digits } from "../format.js";
+import { score, UNITS } from "../format.js";
 import { figures } from "./figures.js";
 import { thumb } from "./now.js";
 
@@ -31,7 +31,7 @@ export function browserPanel(session) {
     if (key === shown || !chosen.generation) return;
     shown = key;
     const images = await ask(`${sessionPath(session.name)}/generations/${chosen.evolution}/${chosen.generation}`).catch(() => null);
-    if (images && shown === key) gallery(session, parts.rows.gallery, images, chosen.sort);
+    if (images && shown === key) gallery(session, parts.rows.gallery, images, chosen);
   }
 
   function go(generation) {
@@ -62,13 +62,14 @@ function layout(session, chosen, update) {
 }
 
 function film(session, element, generations, chosen, go) {
+  const { unit } = session.evolutions.get(chosen.evolution);
   const every = Math.ceil(generations.length / FILM) || 1;
   const frames = generations.filter((row, place) => row.best !== null && (generations.length - 1 - place) % every === 0);
   refill(element, [frames.map((row) => row.best), chosen.generation], () => frames.map((row) => {
     const frame = thumb(session, row.best, `${row.generation}`, "lazy");
     const fresh = frame.cloneNode(true);
     fresh.setAttribute("aria-label", `Go to generation ${row.generation}`);
-    fresh.title = `best of generation ${row.generation}: ${digits(Math.max(...row.scores.filter((score) => score !== null)))} sp/s`;
+    fresh.title = `best of generation ${row.generation}: ${score(Math.max(...row.scores.filter((each) => each !== null)), unit)}${UNITS[unit] ?? ""}`;
     if (row.generation === chosen.generation) fresh.setAttribute("aria-current", "true");
     fresh.addEventListener("click", () => go(row.generation));
     return fresh;
@@ -76,9 +77,10 @@ function film(session, element, generations, chosen, go) {
   if (chosen.follow) element.scrollLeft = element.scrollWidth;
 }
 
-function gallery(session, element, images, sort) {
+function gallery(session, element, images, { evolution, sort }) {
+  const { unit } = session.evolutions.get(evolution);
   const value = (each) => (sort === "place" ? -each.place : (each.score ?? -Infinity));
   const ordered = images.toSorted((a, b) => value(b) - value(a)).filter((each) => each.rendered);
-  const caption = (each) => (each.score === null ? "not scored" : digits(each.score));
+  const caption = (each) => (each.score === null ? "not scored" : score(each.score, unit));
   refill(element, ordered.map((each) => [each.stimulus_id, each.score]), () => ordered.map((each) => thumb(session, each.stimulus_id, caption(each), "lazy")));
 }

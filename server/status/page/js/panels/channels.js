@@ -12,17 +12,32 @@ export const chosenChannel = { channel: 0, listeners: new Set() };
 export function channelsPanel(session) {
   const table = byId("channels");
   const order = { by: "channel", up: true };
-  let [channels, known, asked] = [[], -1, 0];
+  let [channels, known, asked, chosen] = [[], -1, 0, false];
   const draw = () => refill(table, [channels, order, chosenChannel.channel], () => [head(order, draw), h("tbody", {}, sorted(channels, order).map((each) => row(each, draw)))]);
   chosenChannel.channel = first(session);
   return {
     async update() {
+      // A page that was opened before the acquisition side had joined did not know the channels yet.
+      if (!chosen && session.about.channels.length) [chosen, chosenChannel.channel] = [true, first(session)];
       if (known === session.nScored || Date.now() - asked < AGAIN_MS) return;
       [known, asked] = [session.nScored, Date.now()];
-      channels = await ask(`${sessionPath(session.name)}/channels`).catch(() => channels);
+      channels = await everyChannel(session).catch(() => channels);
       draw();
     },
   };
+}
+
+// The evolution that scores a channel: what is told of the channel is how it answers to that one's images.
+export function evolutionOf(session, channel) {
+  const name = session.about.channels[channel];
+  return (session.about.evolutions.find((each) => each.channels.includes(name)) ?? session.about.evolutions[0]).number;
+}
+
+async function everyChannel(session) {
+  const of = {};
+  for (const number of new Set(session.about.channels.map((_, channel) => evolutionOf(session, channel))))
+    of[number] = await ask(`${sessionPath(session.name)}/channels?evolution=${number}`);
+  return session.about.channels.map((_, channel) => of[evolutionOf(session, channel)][channel]);
 }
 
 function first(session) {

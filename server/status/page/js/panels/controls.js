@@ -34,7 +34,8 @@ function buttons(session) {
   const { standing, canAct } = session;
   if (session.role !== "operator" || standing.state === "ended") return [];
   const held = standing.alarms.some((alarm) => alarm.do.startsWith("press Resume"));
-  const paused = standing.state === "paused" || held;
+  // A session that waits for its peers, or is suspended, may be paused as well: then it is for somebody to let it go on.
+  const paused = standing.state === "paused" || held || (standing.paused && ["waiting", "suspended"].includes(standing.state));
   const over = ["ending", "ended"].includes(standing.state);
   const off = !canAct || over;
   const begun = standing.last_trial > 0;

@@ -1,8 +1,8 @@
 // The evolution curves: mean score of each generation with its 95 % interval, every image's score, the references.
 
 import uPlot from "../../vendor/uPlot.js";
-import { byId, h, refill } from "../dom.js";
-import { digits, signed } from "../format.js";
+import { byId, h, refill, say } from "../dom.js";
+import { score, signedScore, UNITS } from "../format.js";
 import { colour, onTheme } from "../theme.js";
 
 const MAX_DOTS = 20000; // more are thinned out: nobody tells them apart
@@ -35,9 +35,9 @@ class Curve {
     this.effect = h("p", { className: "effect" });
     this.place = h("div", { className: "plot", role: "img" });
     const item = ([kind, key, text]) => h("li", { className: `${kind} ${key}` }, h("i"), text);
-    const channels = evolution.channels.length ? evolution.channels.join(", ") : "all channels";
+    this.parts = h("span", { className: "note" });
     this.element = h("div", { className: "curve" },
-      h("h2", {}, evolution.name, " ", h("span", { className: "note" }, `${channels} · ${evolution.optimizer}, ${evolution.generator}`)),
+      h("h2", {}, evolution.name, " ", this.parts),
       this.effect, this.place, h("ul", { className: "legend" }, LEGEND.map(item)));
     this.size = new ResizeObserver(() => this.plot?.setSize(this.#size()));
     this.size.observe(this.place);
@@ -48,6 +48,8 @@ class Curve {
   }
 
   update() {
+    const { channels, optimizer, generator } = this.session.evolutions.get(this.evolution.number); // channels may be changed
+    say(this.parts, `${channels.length ? channels.join(", ") : "all channels"} · ${optimizer}, ${generator}`);
     const key = `${this.rows.length} ${this.rows.at(-1)?.generation}`;
     if (key === this.drawn) return;
     this.drawn = key;
@@ -79,21 +81,24 @@ class Curve {
 
   #sayEffect() {
     const found = this.session.standing.effects.find((each) => each.evolution === this.evolution.number);
-    const interval = found?.low_hz === null ? "" : `95 % interval ${signed(found?.low_hz ?? 0)} to ${signed(found?.high_hz ?? 0)}`;
+    const { unit } = this.evolution;
+    const interval = found?.low_hz === null ? "" : `95 % interval ${signedScore(found?.low_hz ?? 0, unit)} to ${signedScore(found?.high_hz ?? 0, unit)}`;
     refill(this.effect, found ?? null, () => found
-      ? [`${signed(found.evolved_hz - found.reference_hz)} sp/s `, h("small", {}, interval),
-        h("small", { className: "line" }, `last generation ${digits(found.evolved_hz)}, best reference image ${digits(found.reference_hz)}`)]
+      ? unit === "rank" ? [h("small", {}, "Ranks within a generation: generations cannot be compared.")]
+      : [`${signedScore(found.evolved_hz - found.reference_hz, unit)}${UNITS[unit] ?? ""} `, h("small", {}, interval),
+        h("small", { className: "line" }, `last generation ${score(found.evolved_hz, unit)}, best reference image ${score(found.reference_hz, unit)}`)]
       : [h("small", {}, "No generation is scored yet.")]);
     const last = this.rows.at(-1);
     this.place.setAttribute("aria-label", last
-      ? `Scores of ${this.evolution.name} over ${this.rows.length} generations: from ${digits(this.rows[0].evolved[0])} to ${digits(last.evolved[0])} spikes per second; reference images ${digits(last.reference[0])}.`
+      ? `Scores of ${this.evolution.name} over ${this.rows.length} generations: from ${score(this.rows[0].evolved[0], unit)} to ${score(last.evolved[0], unit)}${UNITS[unit] ?? ""}; reference images ${score(last.reference[0], unit)}.`
       : `Scores of ${this.evolution.name}: none yet.`);
   }
 
   #options() {
     const [soft, line, evolved, reference] = ["soft", "line", "evolved", "reference"].map(colour);
-    const font = "13px system-ui, 'DejaVu Sans', sans-serif";
-    const axis = { stroke: soft, font, labelFont: font, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const font = `${13 * rem}px system-ui, 'DejaVu Sans', sans-serif`;
+    const axis = { stroke: soft, font, labelFont: font, labelSize: 30 * rem, size: 50 * rem, gap: 5 * rem, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
     const edge = { stroke: "transparent", width: 0, points: { show: false } };
     const mean = (stroke, width, dash) => ({ stroke, width, dash, points: { show: (plot) => plot.data[0].length < 3, size: 8, fill: stroke } });
     return {
@@ -101,7 +106,7 @@ class Curve {
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { show: false } },
       scales: { x: { time: false, range: (_, low, high) => [low - 0.5, Math.max(high, low + 4) + 0.5] }, y: { range: (_, low, high) => this.#range(low, high) } },
-      axes: [{ ...axis, label: "generation", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, label: "score, spikes per second", size: 56 }],
+      axes: [{ ...axis, label: "generation", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, label: { Hz: "score, spikes per second", rank: "score, a rank within its generation" }[this.evolution.unit] ?? "score", size: 56 * rem }],
       series: [{}, mean(reference, 2, [6, 4]), edge, edge, mean(evolved, 3), edge, edge],
       bands: [{ series: [3, 2], fill: `${reference}38` }, { series: [6, 5], fill: `${evolved}48` }],
       hooks: { drawAxes: [(plot) => this.#dots(plot, evolved)] },

@@ -10,7 +10,7 @@ export function linksPanel(session) {
   const element = byId("links");
   return {
     update() {
-      const links = session.standing.links.map((each) => [each.role, each.name, each.state, words(each, session)]);
+      const links = session.standing.links.map((each) => [each.role, each.name, session.lost ? "unknown" : each.state, words(each, session)]);
       refill(element, links, () => links.map(([role, name, state, said]) => link(role, name, state, said)));
     },
   };

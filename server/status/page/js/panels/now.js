@@ -5,12 +5,14 @@ import { imagePath } from "../api.js";
 import { openImage } from "../image.js";
 
 const MAX_WAITING = 2;
+const NOBODY = { unattended: "Nothing: no server runs this session.", unknown: "Nobody tells this page." };
 
 export function nowPanel(session) {
   const element = byId("now");
   return {
     update() {
-      const { trials, state } = session.standing;
+      const { state } = session;
+      const trials = NOBODY[state] ? [] : session.standing.trials; // what was at the display when somebody still knew
       // Between two trials the last one stays: a page that jumps cannot be read.
       if (!trials.length && state === "running" && element.childElementCount) return;
       say(byId("now-note"), trials.length ? `trial ${trials[0].trial}` : "");
@@ -21,7 +23,7 @@ export function nowPanel(session) {
 }
 
 function empty(state) {
-  return { ended: "The session is over.", paused: "Nothing: paused.", suspended: "Nothing: suspended.", waiting: "Nothing yet." }[state] ?? "Between two trials.";
+  return { ...NOBODY, ended: "The session is over.", paused: "Nothing: paused.", suspended: "Nothing: suspended.", waiting: "Nothing yet." }[state] ?? "Between two trials.";
 }
 
 function strip(session, trial, place) {

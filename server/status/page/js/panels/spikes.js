@@ -3,7 +3,7 @@
 import { ask, sessionPath } from "../api.js";
 import { byId, h, refill, say, svg } from "../dom.js";
 import { digits } from "../format.js";
-import { chosenChannel } from "./channels.js";
+import { chosenChannel, evolutionOf } from "./channels.js";
 
 const AGAIN_MS = 2000;
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [640, 190, 44, 20];
@@ -12,7 +12,7 @@ export function spikesPanel(session) {
   const element = byId("spikes");
   let [known, asked] = ["", 0];
   const update = async () => {
-    const [channel, evolution] = [chosenChannel.channel, evolutionOf(session)];
+    const [channel, evolution] = [chosenChannel.channel, evolutionOf(session, chosenChannel.channel)];
     const generation = session.last(evolution)?.generation;
     const key = `${channel} ${generation}`;
     const same = known.split(" ")[0] === `${channel}`;
@@ -28,12 +28,8 @@ export function spikesPanel(session) {
   return { update };
 }
 
-function evolutionOf(session) {
-  const name = session.about.channels[chosenChannel.channel];
-  return (session.about.evolutions.find((each) => each.channels.includes(name)) ?? session.about.evolutions[0]).number;
-}
-
 export function psth(session, found) {
+  if (!found.n) return h("p", { className: "note" }, "No showing of it was measured, so there are no spikes to see.");
   if (!found.with_times) return h("p", { className: "note" }, "The recording system gives spike counts, not spike times: no histogram.");
   const end = found.start_s + found.bin_s * found.rates_hz.length;
   const x = (s) => LEFT + ((WIDTH - LEFT - 6) * (s - found.start_s)) / (end - found.start_s);
