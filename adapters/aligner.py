@@ -10,12 +10,12 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from math import isnan
+from math import inf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.clock import Clock, ClockFit, Seconds
+from adapters.clock import TO_DEVIATION, Clock, ClockFit, Seconds
 from adapters.locking import Marks, find_shift
 from protocol.messages import Onsets
 
@@ -27,8 +27,12 @@ LOCK_WINDOW_S = 30.0
 """Over half a minute no drift moves an onset by more than the tolerance."""
 LOCK_ONSETS = 60
 KEPT_TRIALS = 60
+MAX_EDGES = 20_000
+"""Of a line that chatters: to look through more than some minutes of onsets would take longer than a heartbeat."""
 AHEAD_S = 5.0
 """A recording that is so far behind its display is not; rather, the display's clock began anew."""
+INFER_WITHIN_S, INFER_SCATTER_S = 60.0, 0.002
+"""How long ago the last edge may be for the clock to stand in for one, and how wide edges may scatter around it."""
 MAX_UNCERTAINTY_S = 0.02
 """Past this the next onset may be meant: the clock is looked for afresh."""
 
@@ -112,6 +116,8 @@ class Aligner:
     _edges: list[OnsetEdge] = field(default_factory=list)
     _trials: deque[PendingTrial] = field(default_factory=deque)
     _tried: tuple[int, int] = (0, 0)
+    _kept_from_s: float = -inf
+    """Before this there may have been more edges than are kept."""
 
     def __post_init__(self) -> None:
         self.clock = Clock(self.rules.tolerance_s)
@@ -119,7 +125,7 @@ class Aligner:
     def fresh(self) -> "Aligner":
         """Return one that knows these edges and nothing else: another session has begun."""
         edges = [replace(edge, used=False) for edge in self._edges]
-        return Aligner(self.ticks_per_s, self.first_tick, self.rules, _edges=edges)
+        return Aligner(self.ticks_per_s, self.first_tick, self.rules, _edges=edges, _kept_from_s=self._kept_from_s)
 
     def see(self, tick: int, code: int, at_s: float) -> None:
         """Take an edge or a word; one that is known already, or older than what is kept, changes nothing."""
@@ -173,7 +179,7 @@ class Aligner:
         candidates = [self._around(t, c, self.clock.tolerance_s) for t, c in zip(expected_s, codes, strict=True)]
         trial.found = self._learn(onsets_s, candidates)
         for presentation, expected, edges in zip(ids.tolist(), expected_s.tolist(), candidates, strict=True):
-            yield self._decide(presentation, expected, edges, fit)
+            yield self._decide(presentation, expected, edges)
 
     def _trial_shift(self, expected_s: Seconds, codes: NDArray[np.int64], uncertainty_s: float) -> float:
         """Return by how much the trial as a whole is off the clock, within what the clock may be off."""
@@ -221,7 +227,9 @@ class Aligner:
         self.clock.forget()
         self.tally.why_no_clock = why
 
-    def _decide(self, presentation: int, expected_s: float, edges: list[OnsetEdge], fit: ClockFit) -> Aligned:
+    def _decide(self, presentation: int, expected_s: float, edges: list[OnsetEdge]) -> Aligned:
+        if expected_s - self.clock.tolerance_s <= self._kept_from_s:
+            return Aligned(presentation, None, "was shown while the onset line changed more often than can be kept")
         if len(edges) == 1 and not edges[0].used:
             edges[0].used = True
             self.tally.found += 1
@@ -230,9 +238,17 @@ class Aligner:
             self.tally.double += 1
             return Aligned(presentation, None, "has more than one onset edge, or one that was used before")
         self.tally.missing += 1
-        if self.rules.infer and fit.drift_known and not self.tally.trials_without:
+        if self.rules.infer and self._is_sure_of(expected_s):
             return Aligned(presentation, self.first_tick + round(expected_s * self.ticks_per_s), inferred=True)
         return Aligned(presentation, None, "has no onset edge where the clock puts it")
+
+    def _is_sure_of(self, expected_s: float) -> bool:
+        """Return whether the clock is good enough at a time to count by."""
+        fit = self.clock.fit
+        if fit is None or not fit.drift_known or self.tally.trials_without:
+            return False
+        age_s = expected_s - (fit.display_s + fit.offset_s)
+        return age_s < INFER_WITHIN_S and TO_DEVIATION * fit.residual_s < INFER_SCATTER_S
 
     # -- without
 
@@ -271,9 +287,12 @@ class Aligner:
         )
 
     def _forget(self, until_s: float) -> None:
-        """Drop edges and trials that are too old to help."""
+        """Drop edges and trials that are too old to help, or too many."""
         while len(self._trials) > KEPT_TRIALS:
             self._trials.popleft()
         n_old = bisect_left(self._edges, until_s - self.rules.keep_s, key=lambda edge: edge.time_s)
+        if len(self._edges) > MAX_EDGES:
+            n_old = max(n_old, len(self._edges) - MAX_EDGES // 2)
+            self._kept_from_s = self._edges[n_old - 1].time_s
         if n_old > len(self._edges) // 8:
             del self._edges[:n_old]

@@ -1,7 +1,7 @@
 """Blackrock Cerebus, NeuroPort and Gemini: the UDP packets that an instrument broadcasts. Never a byte is sent.
 
 Each monitor packet says how many packets were sent since the last one. Packets may change places with a monitor, so a
-loss is what is still missing two monitors later, and the watermark stands two monitors back.
+loss is what is still missing two monitors later, and the watermark stands two monitors and a waveform back.
 """
 
 import struct
@@ -15,7 +15,7 @@ from adapters.events import Begin, Chunk, Edge, Event, Gap, Watermark, Word, one
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import UdpReader
-from adapters.rules import Rules, choice, parse_rules, whole
+from adapters.rules import Rules, choice, parse_rules, port_number, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -30,6 +30,10 @@ NOISE = 255
 STROBE = 2
 SETTLE = 3
 """Monitors, 10 ms apart, over which packets may have changed places."""
+WAVEFORM_MS = 5
+"""A spike bears the time of its threshold crossing and is sent with its waveform, which has 128 samples at most."""
+KNOWN_DATAGRAMS = 64
+MAX_TIME = 1 << 62
 BROADCAST_PORT = "51002"
 
 
@@ -85,6 +89,9 @@ class BlackrockWire:
         self.troubles: dict[str, int] = {}
         self._header = struct.Struct(HEADERS[protocol])
         self._rate = CLOCKS[clock]
+        self._delay = self._rate * WAVEFORM_MS // 1000
+        self._known: deque[bytes] = deque(maxlen=KNOWN_DATAGRAMS)
+        """The last datagrams: one that comes twice would make up for one that is lost."""
         self._bits = 32 if protocol == "3.11" else 64
         self._digital = digital_channel
         self._shift, self._mask = rules.line, (1 << rules.word_bits) - 1
@@ -100,9 +107,13 @@ class BlackrockWire:
         if chunk.port == CUT:
             self._start_anew(chunk.frames[0].decode())
             return []
+        datagram = chunk.frames[0]
+        if datagram in self._known:
+            return []
+        self._known.append(datagram)
         events: list[Event] = []
         try:
-            for packet in packets(chunk.frames[0], self._header):
+            for packet in packets(datagram, self._header):
                 self._n_received += 1
                 events += self._packet(packet)
         except (ValueError, struct.error):
@@ -142,6 +153,8 @@ class BlackrockWire:
 
     def _monitor(self, packet: Packet) -> list[Event]:
         n_sent, counter = struct.unpack_from("<II", packet.payload)
+        if packet.time >= MAX_TIME:
+            raise ValueError("no time")
         n_received, self._n_received = self._n_received, 0
         tick = self._clock.place(packet.time)
         if tick is None or (self._times and tick < self._times[-1]):
@@ -157,13 +170,17 @@ class BlackrockWire:
             self._balance = Balance()
         if lost or skipped:
             reason = f"{lost} lost packets" if lost else "lost packets, and monitors with them"
-            events.append(Gap(self._times[0], tick, reason, lost))
+            events.append(Gap(self._times[0] - self._delay, tick, reason, lost))
         self._clock.last, self._counter = tick, counter
         self._times.append(tick)
-        return [*events, Watermark(self._times[0])]
+        return [*events, Watermark(self._times[0] - self._delay)]
 
     def _begin(self, time: int, counter: int) -> list[Event]:
         why = self._why if self._clock.last is None else "the instrument's clock jumped"
+        if len(self._times) == 1:
+            note(
+                self.troubles, "the instrument's clock jumps again and again: Gemini needs -o clock=ns, others samples"
+            )
         self._start_anew(why)
         self._counter = counter
         self._times.append(self._clock.restart(time))
@@ -186,7 +203,7 @@ def blackrock(
     choice("clock", clock, CLOCKS)
     wire = BlackrockWire(parse_channels(channels), rules, protocol, clock, whole("digital_channel", digital_channel))
     try:
-        reader = UdpReader(host, whole("port", port))
+        reader = UdpReader(host, port_number("port", port))
     except OSError as error:
         raise SourceError(
             f"cannot listen at UDP port {port}: {error}. Central runs on another PC, does it not?"

@@ -5,7 +5,7 @@ rises by one: spikes, edges, words and the watermark.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from time import monotonic
 from typing import Any
@@ -29,7 +29,11 @@ ADDRESS = "tcp://127.0.0.1:5580"
 MAX_MESSAGE_BYTES = 1 << 24
 MAX_QUEUED = 100_000
 MAX_TICK = 1 << 62
+LEAST_AHEAD_S = 1
+"""So far ahead of its watermark a message may be, or further if one was seen to be: the rest of what it says then is
+of a time that the watermark comes to later."""
 WAIT_S = "30"
+_BROKEN = (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, msgpack.UnpackException)
 
 
 class BridgeWire:
@@ -42,6 +46,7 @@ class BridgeWire:
         self.troubles: dict[str, int] = {}
         self._number = 0
         self._watermark: int | None = None
+        self._ahead = 0
         self._cut = ""
 
     @property
@@ -57,21 +62,25 @@ class BridgeWire:
         try:
             message = _unpacked(chunk.frames)
             return self._hello(message) if message["type"] == "hello" else self._data(message)
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        except _BROKEN as error:
             note(self.troubles, f"a message of the bridge makes no sense ({type(error).__name__})")
             return []
 
     def _hello(self, message: dict[str, Any]) -> list[Event]:
+        # Whatever is wrong with a hello, what was before it has ended.
+        self._watermark = None
         names = [str(name) for name in message["channels"]]
-        if self.columns is None:
-            self.columns = Columns(names)
-        self._names = names
-        self._number, self._watermark = 0, _tick(message["tick"])
-        numerator, denominator = message["ticks_per_s"]
+        tick, (numerator, denominator) = _tick(message["tick"]), message["ticks_per_s"]
         rate = Fraction(int(numerator), int(denominator))
         if not 0 < rate <= 10**10:
             raise ValueError("no rate")
-        return [Begin(self._watermark, rate, f"{message.get('name', 'the bridge')} began to send")]
+        columns = self.columns or Columns(names)
+        if unknown := set(columns.names) - set(names):
+            note(self.troubles, f"the bridge has no channel {', '.join(sorted(unknown)):.80}: see -o channels=")
+            return []
+        self.columns, self._names = columns, names
+        self._number, self._watermark, self._ahead = 0, tick, round(LEAST_AHEAD_S * rate)
+        return [Begin(tick, rate, f"{message.get('name', 'the bridge')} began to send")]
 
     def _data(self, message: dict[str, Any]) -> list[Event]:
         number = int(message["n"])
@@ -81,10 +90,11 @@ class BridgeWire:
         events: list[Event] = [_spikes(message.get("spikes", ((), ())), self._to_columns)]
         events += [Edge(_tick(tick), int(line), bool(state)) for tick, line, state in message.get("edges", ())]
         events += [Word(_tick(tick), int(value)) for tick, value in message.get("words", ())]
+        self._ahead = max([self._ahead, *(tick - watermark for tick in _latest(events))])
         lost = number - self._number - 1
         if lost or self._cut:
-            # What was lost is of no earlier time than the last watermark, and of no later one than this.
-            events.append(Gap(self._watermark, watermark, self._cut or f"{lost} lost messages", lost))
+            # What was lost is of no earlier time than the last watermark, but it may have been ahead of this one.
+            events.append(Gap(self._watermark, watermark + self._ahead, self._cut or f"{lost} lost messages", lost))
         self._number, self._watermark, self._cut = number, watermark, ""
         return [*events, Watermark(watermark)]
 
@@ -101,7 +111,7 @@ def bridge(
 ) -> LiveSource:
     """Return the source that a bridge program feeds: it listens at `address` and waits for the first hello."""
     rules = parse_rules(options)
-    wire = BridgeWire(parse_channels(channels) if channels else None)
+    wire = BridgeWire(parse_channels(channels, units=False) if channels else None)
     zmq_socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PULL)
     zmq_socket.setsockopt(zmq.RCVHWM, MAX_QUEUED)
     zmq_socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
@@ -118,7 +128,7 @@ def bridge(
     except SourceError as error:
         pump.close()
         raise SourceError(f"{error} at {address}. Start the bridge, or name its channels: -o channels=a,b") from error
-    wire = BridgeWire(columns or parse_channels(channels))
+    wire = BridgeWire(columns or parse_channels(channels, units=False))
     return LiveSource(wire, pump, rules, tap=open_tap(tap, "bridge"), first=first)
 
 
@@ -141,6 +151,15 @@ def _unpacked(frames: tuple[bytes, ...]) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise TypeError("not a map")
     return message
+
+
+def _latest(events: Iterable[Event]) -> Iterator[int]:
+    """Yield the last tick of each event that has one."""
+    for event in events:
+        if isinstance(event, Spikes) and len(event.ticks):
+            yield int(event.ticks.max())
+        elif isinstance(event, Edge | Word):
+            yield event.tick
 
 
 def _tick(value: Any) -> int:

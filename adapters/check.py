@@ -18,6 +18,10 @@ from protocol.plugins import PluginError
 WATCH_S = 10.0
 POLL_S = 0.01
 FRESH_S = 1.0
+SETTLED_S = 1.0
+"""What had piled up before we came is read by then."""
+PACE_OFF = 0.05
+"""Blocks of a tenth of a second, over some seconds, make it less uncertain than that."""
 PASS, FAIL, NOTE = "pass", "FAIL", "note"
 
 
@@ -39,10 +43,14 @@ class Witness:
         self.counts = np.zeros(len(self.wire.channels), np.int64)
         self.lines: dict[int, int] = {}
         """Rising edges on each digital line."""
+        self.changed: dict[int, int] = {}
+        """Changes of each digital line."""
         self.n_words = self.n_begun = self.n_chunks = self.lost = 0
         self.gaps: list[str] = []
         self.first: int | None = None
         self.last = 0
+        self.told: list[tuple[float, int]] = []
+        """When each watermark was read, since the last beginning."""
         self.troubles = self.wire.troubles
 
     @property
@@ -60,22 +68,33 @@ class Witness:
         events = self.wire.take(chunk)
         self.n_chunks += 1
         for event in events:
-            self._note(event)
+            self._note(event, chunk.at_s)
         return events
 
-    def _note(self, event: Event) -> None:
+    def pace(self, ticks_per_s: float) -> float | None:
+        """Return the seconds of recording in a second; None if that was not seen for long enough."""
+        settled = [each for each in self.told if each[0] >= self.told[0][0] + SETTLED_S]
+        if not settled or settled[-1][0] < settled[0][0] + SETTLED_S:
+            return None
+        (first_s, first), (last_s, last) = settled[0], settled[-1]
+        return (last - first) / ticks_per_s / (last_s - first_s)
+
+    def _note(self, event: Event, at_s: float) -> None:
         match event:
             case Begin(tick):
                 self.n_begun += 1
                 self.first = self.last = tick
+                self.told.clear()
             case Spikes():
                 self.counts += np.bincount(event.columns, minlength=len(self.counts))
-            case Edge(_, line, True):
-                self.lines[line] = self.lines.get(line, 0) + 1
+            case Edge(_, line, rising):
+                self.changed[line] = self.changed.get(line, 0) + 1
+                self.lines[line] = self.lines.get(line, 0) + rising
             case Word():
                 self.n_words += 1
             case Watermark(tick):
                 self.last = max(self.last, tick)
+                self.told.append((at_s, tick))
             case Gap():
                 self.lost += event.lost
                 self.gaps.append(event.reason)
@@ -98,6 +117,7 @@ def check(source: LiveSource, watch_s: float, clock: Callable[[], float], sleep:
     seconds = max(1e-9, (witness.last - witness.first) / float(source.segment.ticks_per_s))
     return [
         Line(PASS, "data", f"{seconds:.1f} s of recording at {float(source.segment.ticks_per_s):g} ticks/s"),
+        *_pace(witness, float(source.segment.ticks_per_s)),
         _freshness(ages_s),
         _losses(witness, source.segment.counter.late),
         *_channels(witness, seconds),
@@ -106,6 +126,16 @@ def check(source: LiveSource, watch_s: float, clock: Callable[[], float], sleep:
         _recording(source),
         *_troubles(witness),
     ]
+
+
+def _pace(witness: Witness, ticks_per_s: float) -> list[Line]:
+    pace = witness.pace(ticks_per_s)
+    if pace is None:
+        return []
+    if abs(pace - 1) <= PACE_OFF:
+        return [Line(PASS, "pace", f"{pace:.2f} s of recording in a second")]
+    sentence = f"{pace:.2g} s of recording in a second. Are rate_hz, or the kind of clock, those of the system?"
+    return [Line(FAIL, "pace", sentence)]
 
 
 def _freshness(ages_s: Sequence[float]) -> Line:
@@ -144,6 +174,9 @@ def _onsets(witness: Witness, source: LiveSource) -> Line:
     n = source.segment.aligner.tally.edges if source.segment else 0
     seen = ", ".join(f"line {line}: {count}" for line, count in sorted(witness.lines.items()))
     seen = "; ".join(part for part in (seen, f"{witness.n_words} words" if witness.n_words else "") if part)
+    flash = source.rules.photodiode_line
+    if n and flash is not None and not witness.changed.get(flash):
+        return Line(FAIL, "onsets", f"{n} words, but no flash on line {flash} (seen: {seen}). Check the photodiode")
     if n:
         return Line(PASS, "onsets", f"{n} onset edges ({seen})")
     return Line(
@@ -180,7 +213,7 @@ def report(name: str, options: dict[str, str], watch_s: float = WATCH_S) -> int:
         return 1
     if not isinstance(source, LiveSource):
         source.close()
-        sys.stdout.write(f"{PASS}  {name} needs no check: it is no recording system\n")
+        sys.stdout.write(f"{NOTE}  {name} cannot be looked over: only sources that read a stream can\n")
         return 0
     try:
         lines = check(source, watch_s, time.monotonic, time.sleep)

@@ -139,10 +139,11 @@ class Counter:
     def _forget(self) -> None:
         """Drop what is older than is kept, or too much."""
         horizon = self.watermark - self._keep
-        if len(self._history) > MAX_SPIKES:
+        crowded = len(self._history) > MAX_SPIKES
+        if crowded:
             horizon = max(horizon, self._history.oldest(MAX_SPIKES // 2))
-        if horizon > self._whole_from + self._keep // 8:
-            self._whole_from = horizon
+        if crowded or horizon > self._whole_from + self._keep // 8:
+            self._whole_from = max(self._whole_from, horizon)
             self._history.drop_before(horizon)
             self._gaps = [gap for gap in self._gaps if gap.end > horizon]
 

@@ -38,7 +38,7 @@ class FolderExchange:
     def __init__(
         self, folder: str, channels: str, give_up_s: str = "60", clock: Callable[[], float] = monotonic
     ) -> None:
-        self.channels = parse_channels(channels).names
+        self.channels = parse_channels(channels, units=False).names
         self._folder = Path(folder)
         if not self._folder.is_dir():
             raise SourceError(f"no folder {folder}: make it, on a disk that both PCs see.")
@@ -53,7 +53,7 @@ class FolderExchange:
         self._answers: list[Responses] = []
         self._unreadable: dict[Path, float] = {}
         for old in self._folder.glob("trial_*.json"):
-            old.unlink()
+            _withdraw(old)
 
     def see(self, batch: StimulusBatch) -> None:
         """Do nothing: it is the subject that sees."""
@@ -76,8 +76,15 @@ class FolderExchange:
             "windows": self._settings,
         }
         half = self._folder / f"{name}.tmp"
-        half.write_text(json.dumps(table), "utf-8")
-        half.replace(self._folder / f"{name}.json")
+        try:
+            half.write_text(json.dumps(table), "utf-8")
+            half.replace(self._folder / f"{name}.json")
+        except OSError as error:
+            # A disk on the network may be away for a while: what was shown meanwhile is shown again.
+            log.warning("the request cannot be put into the folder: %s", error)
+            reason = f"could not be asked about in the folder: {error.strerror}"
+            self._answers.append(_not_measured(onsets, len(self.channels), reason))
+            return
         self._requests[name] = (onsets, self._clock())
 
     def poll(self) -> list[Responses]:
@@ -99,7 +106,7 @@ class FolderExchange:
         self.begin({})
 
     def _look_for(self, name: str, onsets: Onsets, asked_s: float, now_s: float) -> None:
-        path = next((p for p in (self._folder / f"{name}{ending}" for ending in ENDINGS) if p.is_file()), None)
+        path = next((p for p in (self._folder / f"{name}{ending}" for ending in ENDINGS) if _is_there(p)), None)
         if path is None:
             if now_s - asked_s > self._give_up_s:
                 self._finish(name, _not_measured(onsets, len(self.channels), "had no answer in the folder in time"))
@@ -118,8 +125,22 @@ class FolderExchange:
 
     def _finish(self, name: str, responses: Responses) -> None:
         del self._requests[name]
-        (self._folder / f"{name}.json").unlink(missing_ok=True)
+        _withdraw(self._folder / f"{name}.json")
         self._answers.append(responses)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _withdraw(request: Path) -> None:
+    try:
+        request.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("a request stays in the folder: %s", error)
 
 
 def read(path: Path) -> dict[str, NDArray[np.float64]]:

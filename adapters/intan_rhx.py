@@ -5,6 +5,7 @@ bytes; that the layout changed in mid-run shows in the same way.
 """
 
 import struct
+from collections import deque
 from fractions import Fraction
 from itertools import pairwise
 from math import inf
@@ -18,8 +19,7 @@ from adapters.intan_commands import RunModeGuard, ask_sample_rate
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import TcpReader
-from adapters.rules import Rules, parse_rules, whole
-from adapters.source import SourceError
+from adapters.rules import Rules, parse_rules, port_number, ticks_per_second
 from adapters.tap import open_tap
 from adapters.troubles import note
 from adapters.unwrap import Unwrap
@@ -34,7 +34,9 @@ SPIKE_BYTES = 14
 ARTEFACT = 0x80
 GRACE_S = Fraction(60, 1000)
 """Spikes come on a socket of their own; Nagle and delayed acknowledgements may hold them for 40 ms."""
-MAX_EARLY = 10_000
+MAX_EARLY = 100_000
+"""Spikes that wait for the waveforms of their time: ten seconds of 384 channels at 26 Hz."""
+WRAP = 1 << 32
 _SPIKE = struct.Struct("<4s5sIB")
 
 
@@ -72,7 +74,10 @@ class IntanWire:
         self._clock.last = None
         self._end = 0
         self._din: int | None = None
-        self._early: list[tuple[int, int]] = []
+        self._ahead: deque[tuple[int, int]] = deque()
+        """Spikes whose waveforms are still on their way."""
+        self._early: deque[tuple[int, int]] = deque(maxlen=MAX_EARLY)
+        """Spikes of a run whose waveforms are still to come."""
 
     # -- spikes
 
@@ -88,15 +93,36 @@ class IntanWire:
         return self._placed(spikes)
 
     def _placed(self, spikes: list[tuple[int, int]]) -> list[Event]:
-        """Return spikes near the waveforms' time; others wait for a run whose waveforms are still to come."""
-        near = [(self._clock.place(timestamp), column) for timestamp, column in spikes]
-        self._early += [spike for spike, (tick, _) in zip(spikes, near, strict=True) if tick is None]
-        if len(self._early) > MAX_EARLY:
+        """Return spikes near the waveforms' time; others wait for theirs, which may be those of another run."""
+        found = []
+        for timestamp, column in spikes:
+            tick = self._clock.place(timestamp)
+            if tick is not None:
+                found.append((tick, column))
+            elif self._clock.last is not None and (timestamp - self._clock.last) % WRAP < WRAP // 2:
+                self._ahead.append((timestamp, column))
+            else:
+                self._early.append((timestamp, column))
+        if len(self._early) == MAX_EARLY:
             note(self.troubles, "spikes come without waveforms: let RHX send a DIGITAL-IN on the waveform port")
-            del self._early[:-MAX_EARLY]
-        found = [(tick, column) for tick, column in near if tick is not None]
         ticks, columns = np.array(found, np.int64).reshape(-1, 2).T
-        return [Spikes(ticks, columns.astype(np.int32))] if found else []
+        return [*([Spikes(ticks, columns.astype(np.int32))] if found else []), *self._crowded()]
+
+    def _crowded(self) -> list[Event]:
+        """Drop the oldest of too many spikes that wait, and say where they are missing."""
+        last, n = self._clock.last, len(self._ahead) - MAX_EARLY
+        if last is None or n <= 0:
+            return []
+        note(self.troubles, "waveforms come long after the spikes of their time")
+        places = [last + (self._ahead.popleft()[0] - last) % WRAP for _ in range(n)]
+        return [Gap(min(places), max(places) + 1, f"{n} spikes that could not wait for their waveforms", n)]
+
+    def _overtaken(self) -> list[Event]:
+        """Return the spikes that waited, and whose time the waveforms have come near to."""
+        near = []
+        while self._ahead and self._clock.place(self._ahead[0][0]) is not None:
+            near.append(self._ahead.popleft())
+        return self._placed(near) if near else []
 
     def _skip_to(self, magic: bytes, buffer: bytearray) -> bool:
         """Return whether the buffer begins with the magic number, after dropping what is not part of it."""
@@ -154,7 +180,7 @@ class IntanWire:
             events += self._digital(frames[:, -1], start)
         self._end = start + N_FRAMES
         self._clock.last = self._end - 1
-        return [*events, Watermark(self._end - self._grace)]
+        return [*events, *self._overtaken(), Watermark(self._end - self._grace)]
 
     def _follow(self, first: int) -> list[Event]:
         """Return what a block's first timestamp says: nothing, a gap, or a new beginning."""
@@ -167,7 +193,9 @@ class IntanWire:
         why = self._why if self._clock.last is None else "the run was started again"
         self._clock.restart(first)
         self._din = None
-        early, self._early = self._early, []
+        early = [*self._ahead, *self._early]
+        self._ahead.clear()
+        self._early.clear()
         # Who joins in mid-run may have missed spikes of the first blocks.
         whole_from = first if first < N_FRAMES else first + N_FRAMES + self._grace
         return [Begin(whole_from, self._rate, why), *self._placed(early)]
@@ -182,7 +210,7 @@ class IntanWire:
         values = [int(both[0]), *(int(both[at + 1]) for at in changes)]
         for at, (old, new) in zip(changes.tolist(), pairwise(values), strict=True):
             events += [Edge(start + at, line, bool(new >> line & 1)) for line in range(16) if (old ^ new) >> line & 1]
-            value = (new >> self._rules.line) & ((1 << self._rules.word_bits) - 1)
+            value = self._rules.word(old, new)
             events += [Word(start + at, value)] if value else []
         return events
 
@@ -201,18 +229,16 @@ def intan_rhx(
     rules = parse_rules(options)
     columns = parse_channels(channels)
     guards: list[RunModeGuard] = []
+    ports = [port_number("waveform_port", waveform_port), port_number("spike_port", spike_port)]
+    # RHX lets nobody in again who has left, until somebody clicks: so it is connected to when all else is well.
+    opened = open_tap(tap, "intan_rhx")
     if not rate_hz:
-        rate_hz, commands = ask_sample_rate(host, whole("command_port", command_port))
+        rate_hz, commands = ask_sample_rate(host, port_number("command_port", command_port))
         guards.append(RunModeGuard(commands))
-    rate = whole("rate_hz", rate_hz)
-    if not rate:
-        raise SourceError("rate_hz must not be 0.")
-    # RHX listens once only: a connection that it ends can be made again by hand alone.
-    reader = TcpReader(
-        [(host, whole("waveform_port", waveform_port)), (host, whole("spike_port", spike_port))], silent_s=inf
-    )
+    rate = ticks_per_second("rate_hz", rate_hz)
+    reader = TcpReader([(host, port) for port in ports], silent_s=inf)
     wire = IntanWire(columns, rules, Fraction(rate))
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "intan_rhx"), companions=guards)
+    return LiveSource(wire, Pump(reader), rules, tap=opened, companions=guards)
 
 
 def _block_bytes(n_words: int) -> int:

@@ -21,7 +21,7 @@ STALE_S = 0.9
 LOOK_EVERY_S = 0.2
 """How often it is looked at what is wrong: five times a second is soon enough for a person."""
 SAY_GAP_EVERY_S = 5.0
-"""Losses seldom come alone, and nobody reads a thousand lines."""
+"""Losses and new beginnings seldom come alone, and nobody reads a thousand lines."""
 log = logging.getLogger(__name__)
 
 
@@ -80,8 +80,8 @@ class LiveSource:
         self.companions = [feed, *companions, *([tap] if tap else [])]
         self.segment: Segment | None = None
         self.n_gaps = 0
-        self._gap_said_s = -inf
-        self._feed, self._rules, self._clock = feed, rules, clock
+        self._gap_said_s = self._begin_said_s = -inf
+        self._feed, self.rules, self._clock = feed, rules, clock
         self._windows = Windows()
         self._waiting: list[tuple[Onsets, float]] = []
         self._given_up: list[Counted] = []
@@ -170,7 +170,9 @@ class LiveSource:
     def _take(self, event: Event, at_s: float) -> None:
         self._health.hear(event, at_s)
         if isinstance(event, Begin):
-            log.info("%s: %s at tick %d, %g ticks/s", self.name, event.reason, event.tick, event.ticks_per_s)
+            if at_s - self._begin_said_s >= SAY_GAP_EVERY_S:
+                self._begin_said_s = at_s
+                log.info("%s: %s at tick %d, %g ticks/s", self.name, event.reason, event.tick, event.ticks_per_s)
             self._open(event)
         elif self.segment is not None:
             if isinstance(event, Watermark) and event.tick > self.segment.counter.watermark:
@@ -188,14 +190,14 @@ class LiveSource:
     def _open(self, begin: Begin) -> None:
         if self.segment is not None:
             self._given_up += self.segment.abandon(f"was shown when {begin.reason}")
-        self.segment = Segment(begin, self._rules, self._windows, len(self.channels))
+        self.segment = Segment(begin, self.rules, self._windows, len(self.channels))
 
     def _impatient(self, now_s: float) -> list[Counted]:
         """Return what was asked for too long ago, while there is no recording at all."""
-        old = [each for each in self._waiting if now_s - each[1] > self._rules.give_up_ms / MS_PER_S]
+        old = [each for each in self._waiting if now_s - each[1] > self.rules.give_up_ms / MS_PER_S]
         self._waiting = [each for each in self._waiting if each not in old]
         ids = [presentation for onsets, _ in old for presentation in onsets.presentation_ids.tolist()]
-        return [Counted(each, self._rules.onset, "was shown while nothing was recorded") for each in ids]
+        return [Counted(each, self.rules.onset, "was shown while nothing was recorded") for each in ids]
 
     def _say_whether_data_flow(self) -> None:
         stale = self.data_age_s() > STALE_S

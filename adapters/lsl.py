@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.channels import NOT_COUNTED, Columns, parse_channels
-from adapters.events import Begin, Chunk, Edge, Event, Spikes, Watermark, Word
+from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import RETRY_S, Read
-from adapters.rules import MS_PER_S, parse_rules, whole
+from adapters.rules import MS_PER_S, choice, parse_rules, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -29,10 +29,17 @@ TICKS_PER_S = 1_000_000
 JUMP = 60 * TICKS_PER_S
 """Further the time does not go from one sample to the next: a minute, since a network may have been away."""
 MAX_S = 1e9
+TOLD_EDGES = ("rising",)
+"""A marker "onset" has no end."""
 MAX_WAITING = 100_000
 PAUSE_S = 0.005
 RESOLVE_S = 1.0
 MAX_SAMPLES = 10_000
+"""At a time."""
+MAX_READS = 1000
+BUFFER_S = {SPIKES: 36_000, MARKERS: 360, TIME: 360}
+"""How much liblsl holds for us. For a stream without a rate it takes 100 samples a second: 36,000 spikes would be a few
+seconds of many channels, and what does not fit is dropped without a word."""
 
 
 class LslWire:
@@ -48,6 +55,7 @@ class LslWire:
         self._last: int | None = None
         self._waiting: list[Event] = []
         """What came since the time was last told."""
+        self._unread = False
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -59,6 +67,7 @@ class LslWire:
         if chunk.port == CUT:
             self._why, self._last = chunk.frames[0].decode(), None
             self._waiting.clear()
+            self._unread = False
             return []
         try:
             ticks = _ticks(chunk.frames[0])
@@ -68,6 +77,7 @@ class LslWire:
             self._waiting += read(ticks, chunk.frames[1])
         except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
             note(self.troubles, f"samples could not be read ({type(error).__name__})")
+            self._unread = True
         if len(self._waiting) > MAX_WAITING:
             note(self.troubles, "spikes come, but no stream tells the time: see the watermark option")
             self._waiting.clear()
@@ -91,8 +101,13 @@ class LslWire:
         """Return what has waited for the time to be told."""
         events, self._waiting = self._waiting, []
         if self._last is None or not -self._grace <= first - self._last <= JUMP:
-            events.insert(0, Begin(first, Fraction(TICKS_PER_S), self._why))
+            # The time comes in pieces that begin before we joined, and spikes in none.
+            events.insert(0, Begin(first + self._grace, Fraction(TICKS_PER_S), self._why))
             self._why = "the time of the stream jumped"
+        elif self._unread:
+            start, end = self._last - self._grace, last + self._grace
+            events.append(Gap(start, end, "samples that could not be read"))
+        self._unread = False
         self._last = last
         return [*events, Watermark(last - self._grace)]
 
@@ -113,8 +128,9 @@ class LslReader:
             return self._connect(wait_s)
         samples: Read = []
         try:
-            # The time is pulled first: what is pulled after it has been sent by then.
-            pulled = {port: self._inlets[port].pull_chunk(0.0, MAX_SAMPLES) for port in (TIME, SPIKES, MARKERS)}
+            # The time is pulled first: what is pulled after it, and to its end, has been sent by then.
+            pulled = {TIME: self._inlets[TIME].pull_chunk(0.0, MAX_SAMPLES)}
+            pulled |= {port: _all_of(self._inlets[port]) for port in (SPIKES, MARKERS)}
         except pylsl.LostError:
             self.close()
             return [(CUT, (b"an LSL stream was lost",))]
@@ -142,7 +158,10 @@ class LslReader:
         found = [pylsl.resolve_bypred(f"name='{each}' or type='{each}'", 1, RESOLVE_S) for each in self._streams]
         if not all(found):
             return []
-        inlets = [pylsl.StreamInlet(each[0], recover=False, processing_flags=pylsl.proc_clocksync) for each in found]
+        inlets = [
+            pylsl.StreamInlet(each[0], BUFFER_S[port], recover=False, processing_flags=pylsl.proc_clocksync)
+            for port, each in enumerate(found)
+        ]
         for inlet in inlets:
             inlet.open_stream(RESOLVE_S)
         self._inlets = inlets
@@ -160,6 +179,7 @@ def lsl(
 ) -> LiveSource:
     """Return the source that reads these streams, each by its name or its type."""
     rules = parse_rules(options, onset="marker", word_bits=64, lock_onsets=3, lock_trials=1)
+    choice("edge", rules.edge, TOLD_EDGES)
     try:
         import pylsl  # noqa: F401
     except (ImportError, RuntimeError) as error:
@@ -169,6 +189,19 @@ def lsl(
             raise SourceError(f"a stream's name cannot hold a quotation mark, got {name!r}.")
     wire = LslWire(parse_channels(channels), whole("grace_ms", grace_ms))
     return LiveSource(wire, Pump(LslReader((spikes, markers, watermark))), rules, tap=open_tap(tap, "lsl"))
+
+
+def _all_of(inlet: Any) -> tuple[list[Any], list[float]]:
+    """Return all samples of an inlet, and their times: one that was left would be behind the time that is told."""
+    values: list[Any] = []
+    times_s: list[float] = []
+    for _ in range(MAX_READS):
+        more, more_s = inlet.pull_chunk(0.0, MAX_SAMPLES)
+        values += more
+        times_s += more_s
+        if len(more_s) < MAX_SAMPLES:
+            break
+    return values, times_s
 
 
 def _packed(port: int, values: Any) -> bytes:

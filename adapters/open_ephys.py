@@ -7,6 +7,7 @@ Within a block of samples the plugin sends events and spikes first and DATA afte
 import json
 import struct
 from fractions import Fraction
+from itertools import product
 from math import isfinite
 from typing import Any
 
@@ -16,7 +17,7 @@ from adapters.live import LiveSource
 from adapters.open_ephys_events import BroadcastLines
 from adapters.open_ephys_http import recording_guard
 from adapters.pump import CUT, Pump
-from adapters.rules import MS_PER_S, Rules, parse_rules, whole
+from adapters.rules import MS_PER_S, Rules, parse_rules, port_number, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -30,7 +31,10 @@ MAX_QUEUED = 100_000
 """Messages: 384 channels send 18,000 a second. What is lost beyond is seen by its number."""
 EVENTS_GRACE_MS = "100"
 """By how much the Event Broadcaster's lines may come behind the data of their time: four blocks."""
+MAX_WAITING = 100_000
+"""Spikes and events of a block: more are no block's, but come without DATA."""
 MAX_MISSING_BRACES = 4
+CUT_SHORT = "headers come cut short: rename the streams and electrodes that are not ASCII"
 _TTL = struct.Struct("<BBQ")
 
 
@@ -79,6 +83,8 @@ class OpenEphysWire:
                     self._spike(header["spike"])
                 case "event":
                     self._event(header["content"], chunk.frames[2])
+            if len(self._waiting) > MAX_WAITING:
+                self._without_data()
         except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, struct.error) as error:
             # It may have been a spike: what it was is lost.
             note(self.troubles, f"a message could not be read ({type(error).__name__})")
@@ -97,6 +103,14 @@ class OpenEphysWire:
         if self._broadcast is not None:
             self._broadcast.forget()
 
+    def _without_data(self) -> None:
+        """Drop what waits for a block that does not come."""
+        note(self.troubles, "spikes and events come without DATA: let the ZMQ Interface send one channel")
+        self._lost += len(self._waiting)
+        self._waiting.clear()
+        if self._broadcast is not None:
+            self._broadcast.forget()
+
     def _header(self, frames: tuple[bytes, ...]) -> dict[str, Any]:
         header = self._parsed(frames[1])
         if "message_no" in header:
@@ -106,15 +120,18 @@ class OpenEphysWire:
         return header
 
     def _parsed(self, text: bytes) -> dict[str, Any]:
-        """Return the header; the plugin cuts off its end when a name in it is not ASCII."""
-        for n_missing in range(MAX_MISSING_BRACES + 1):
+        """Return the header; the plugin cuts off its end, a byte or two for each letter that is not ASCII."""
+        whole_fields = text[: max(0, text.rfind(b","))]
+        for kept, n_missing in product((text, whole_fields), range(MAX_MISSING_BRACES + 1)):
             try:
-                header: dict[str, Any] = json.loads(text + b"}" * n_missing)
+                header: dict[str, Any] = json.loads(kept + b"}" * n_missing)
             except ValueError:
                 continue
             if n_missing:
-                note(self.troubles, "headers come cut short: rename the streams and electrodes that are not ASCII")
+                note(self.troubles, CUT_SHORT)
             return header
+        if not text.isascii():
+            note(self.troubles, CUT_SHORT)
         raise ValueError("no JSON")
 
     def _follows(self, number: int) -> bool:
@@ -142,7 +159,7 @@ class OpenEphysWire:
         tick = int(event["sample_num"])
         self._waiting.append(Edge(tick, line, bool(state)))
         value = (word >> self._shift) & self._mask
-        if value:
+        if value and (1 << line >> self._shift) & self._mask:
             self._waiting.append(Word(tick, value))
 
     def _data(self, data: dict[str, Any]) -> list[Event]:
@@ -185,16 +202,16 @@ def open_ephys(
 ) -> LiveSource:
     """Return the source that counts the spikes of these electrodes, as the GUI names them."""
     rules = parse_rules(options)
-    if events_stream and not events_port:
-        raise SourceError("events_stream is of the Event Broadcaster: say its events_port too.")
-    ports = [whole("port", port), *([whole("events_port", events_port)] if events_port else [])]
+    if (events_stream or events_grace_ms != EVENTS_GRACE_MS) and not events_port:
+        raise SourceError("events_stream and events_grace_ms are of the Event Broadcaster: say its events_port too.")
+    ports = [port_number("port", port), *([port_number("events_port", events_port)] if events_port else [])]
     pump = Pump(ZmqReaders([subscribed(f"tcp://{host}:{each}", MAX_QUEUED) for each in ports]))
     try:
         columns = parse_channels(channels) if channels else _seen(pump, rules, whole("wait_s", wait_s))
     except SourceError:
         pump.close()
         raise
-    guard = recording_guard(host, whole("http_port", http_port))
+    guard = recording_guard(host, port_number("http_port", http_port))
     grace_ms = whole("events_grace_ms", events_grace_ms)
     wire = OpenEphysWire(columns, rules, events_stream, grace_ms) if events_port else OpenEphysWire(columns, rules)
     return LiveSource(wire, pump, rules, tap=open_tap(tap, "open_ephys"), companions=[guard])

@@ -195,15 +195,17 @@ class BroadcastLines:
         return anchor.sample + round((ttl.time_s - anchor.time_s) * float(ticks_per_s))
 
     def _changes(self, tick: int, ttls: Iterable[Ttl]) -> list[Event]:
-        """Return what changed at one tick: the edges, and the one word that all lines make after it."""
+        """Return what changed at one tick: the edges, and the one word that its lines make if one of them changed."""
         events: list[Event] = []
         word: int | None = None
+        changed = 0
         for ttl in ttls:
+            changed |= 1 << ttl.line
             self._lines = self._lines | 1 << ttl.line if ttl.rising else self._lines & ~(1 << ttl.line)
             word = ttl.word
             events.append(Edge(tick, ttl.line, ttl.rising))
         value = ((self._lines if word is None else word) >> self._shift) & self._mask
-        return [*events, Word(tick, value)] if value else events
+        return [*events, Word(tick, value)] if value and changed >> self._shift & self._mask else events
 
 
 def _sample(value: Any) -> int:

@@ -1,6 +1,7 @@
 """The Open Ephys GUI's own HTTP server, read only: whether it acquires, and whether it records."""
 
 import json
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -20,7 +21,7 @@ def ask(host: str, port: int, what: str) -> dict[str, Any] | None:
     try:
         with urlopen(f"http://{host}:{port}/api/{what}", timeout=TIMEOUT_S) as answer:  # http, written here  # nosec B310
             told = json.loads(answer.read(MAX_BYTES))
-    except (URLError, OSError, ValueError):
+    except (URLError, OSError, HTTPException, ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None
 

@@ -14,7 +14,7 @@ from adapters.live import LiveSource
 from adapters.plexnet_greeting import greet
 from adapters.pump import CUT, Pump
 from adapters.readers import TcpReader
-from adapters.rules import MS_PER_S, Rules, parse_rules, whole
+from adapters.rules import MS_PER_S, Rules, choice, parse_rules, port_number, ticks_per_second, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -25,6 +25,7 @@ DATA = 1
 SPIKE, EVENT, CONTINUOUS = 1, 4, 5
 STROBED = 257
 N_LINES = 32
+TOLD_EDGES = ("rising",)
 GRACE_MS = "100"
 """By how much spikes may come behind the continuous block of their time: not documented, so taken large."""
 _BLOCK = struct.Struct("<hHIhhhh")
@@ -42,6 +43,8 @@ class PlexNetWire:
         self._rate = Fraction(ticks_per_s)
         self._grace = int(grace_ms * ticks_per_s / MS_PER_S)
         self._shift, self._mask = rules.line, (1 << rules.word_bits) - 1
+        self._to_skip = 0
+        """Bytes up to the next packet."""
         self._start_anew("we joined")
 
     @property
@@ -52,9 +55,10 @@ class PlexNetWire:
     def take(self, chunk: Chunk) -> list[Event]:
         """Return what has become complete."""
         if chunk.port == CUT:
-            self._start_anew(chunk.frames[0].decode())
+            self._cut(*(frame.decode() for frame in chunk.frames))
             return []
-        self._buffer += chunk.frames[0]
+        self._buffer += chunk.frames[0][self._to_skip :]
+        self._to_skip = max(0, self._to_skip - len(chunk.frames[0]))
         events: list[Event] = []
         while len(self._buffer) >= PACKET_BYTES:
             packet = bytes(self._buffer[:PACKET_BYTES])
@@ -62,9 +66,16 @@ class PlexNetWire:
             events += self._packet(packet)
         return events
 
+    def _cut(self, why: str, n_dropped: str = "") -> None:
+        """Start anew: with a whole packet, or else at the end of the one from which so many bytes on are missing."""
+        to_skip = -(len(self._buffer) - self._to_skip + int(n_dropped)) % PACKET_BYTES if n_dropped else 0
+        self._start_anew(why)
+        self._to_skip = to_skip
+
     def _start_anew(self, why: str) -> None:
         self._why = why
         self._buffer = bytearray()
+        self._to_skip = 0
         self._clock = Unwrap(48, int(self._rate))
         self._dropped: tuple[int, int] | None = None
         self._lost = 0
@@ -138,6 +149,7 @@ def plexnet(
 ) -> LiveSource:
     """Return the source that PlexNetLocal serves; `continuous_channel` (from 0) is the one that tells the time."""
     rules = parse_rules(options)
+    choice("edge", rules.edge, TOLD_EDGES)
     columns = parse_channels(channels)
     numbers = {name.partition(":")[0] for name in columns.names}
     if not all(number.isdecimal() and int(number) for number in numbers):
@@ -147,6 +159,6 @@ def plexnet(
     def say_hello(sockets: list[socket.socket]) -> None:
         greet(sockets[0], spikes, carrier)
 
-    reader = TcpReader([(host, whole("port", port))], say_hello, silent_s=inf)
-    wire = PlexNetWire(columns, rules, whole("rate_hz", rate_hz), whole("grace_ms", grace_ms))
+    reader = TcpReader([(host, port_number("port", port))], say_hello, silent_s=inf)
+    wire = PlexNetWire(columns, rules, ticks_per_second("rate_hz", rate_hz), whole("grace_ms", grace_ms))
     return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "plexnet"))

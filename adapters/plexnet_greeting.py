@@ -17,7 +17,8 @@ HEAD_BYTES = 20
 def greet(connection: socket.socket, spike_channels: set[int], continuous_channel: int) -> None:
     """Ask for these channels' timestamps (from 1) and one continuous channel (from 0); raise OSError if refused."""
     connection.settimeout(TIMEOUT_S)
-    connection.sendall(words(CONNECT, 1, 0, 0, 0, 128))
+    # Timestamps, no waveforms, continuous data (or there is no clock), of spike channels 1 to 128.
+    connection.sendall(words(CONNECT, 1, 0, 1, 1, 128))
     supported = answer(connection, SIZES)
     if not {SELECT_SPIKES, SELECT_CONTINUOUS} <= set(supported[4 : 4 + max(0, min(supported[3], 31))]):
         raise ConnectionError("PlexNetLocal cannot select channels: it is too old")

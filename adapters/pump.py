@@ -11,7 +11,8 @@ from typing import Protocol
 from adapters.events import Chunk
 
 CUT = -1
-"""The port of a chunk that says: something is missing here, and its one frame says why."""
+"""The port of a chunk that says: something is missing here, and its first frame says why."""
+OVERFLOW = b"more data came than could be dealt with"
 WAIT_S = 0.05
 MAX_BYTES = 256 << 20
 """Some ten seconds of the fastest stream: who is so far behind does not catch up."""
@@ -37,7 +38,9 @@ class Pump:
         self._reader, self._clock, self._max_bytes = reader, clock, max_bytes
         self._queue: deque[Chunk] = deque()
         self._n_bytes = 0
-        self._overflowing = False
+        self._overflows_s: float | None = None
+        """Since when nothing fits."""
+        self._n_dropped = 0
         self._lock, self._stop = Condition(), Flag()
         self._thread = Thread(target=self._run, name="acquisition", daemon=True)
         if start:
@@ -47,7 +50,10 @@ class Pump:
         """Return what was read since the last call."""
         with self._lock:
             chunks, self._queue = list(self._queue), deque()
-            self._n_bytes, self._overflowing = 0, False
+            if self._overflows_s is not None:
+                # How many bytes are missing, since a stream goes on in the middle of something.
+                chunks.append(Chunk(self._overflows_s, (OVERFLOW, str(self._n_dropped).encode()), CUT))
+            self._n_bytes, self._n_dropped, self._overflows_s = 0, 0, None
         return chunks
 
     def wait(self, wait_s: float) -> list[Chunk]:
@@ -81,10 +87,11 @@ class Pump:
     def _put(self, chunk: Chunk) -> None:
         n_bytes = sum(map(len, chunk.frames))
         with self._lock:
-            if self._n_bytes + n_bytes <= self._max_bytes:
+            # After one that does not fit a smaller one would, but the next hole after it would have no cut of its own.
+            if self._overflows_s is None and self._n_bytes + n_bytes <= self._max_bytes:
                 self._queue.append(chunk)
                 self._n_bytes += n_bytes
                 self._lock.notify()
-            elif not self._overflowing:
-                self._overflowing = True
-                self._queue.append(Chunk(chunk.at_s, (b"more data came than could be dealt with",), CUT))
+            else:
+                self._overflows_s = chunk.at_s if self._overflows_s is None else self._overflows_s
+                self._n_dropped += n_bytes

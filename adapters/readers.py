@@ -20,6 +20,9 @@ CONNECT_S = 1.0
 RETRY_S = 0.5
 SILENT_S = 5.0
 """A TCP connection that says nothing for so long may be half dead, so it is made afresh."""
+ALIVE_AFTER_S, ALIVE_EVERY_S, ALIVE_TRIES = 5, 5, 12
+"""A peer that gave us up while the cable was out says so only if it is asked, and we have nothing to send: TCP asks.
+For a minute, since one that has not given us up goes on when the cable is back, and RHX takes no new connection."""
 Read = list[tuple[int, tuple[bytes, ...]]]
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,8 @@ class TcpReader:
     ) -> None:
         self._addresses, self._greet, self._clock, self._silent_s = addresses, greet, clock, silent_s
         self._sockets: list[socket.socket] = []
+        self._made: list[socket.socket] = []
+        """While not all ports answer, those that do: RHX lets nobody in again who has left."""
         self._tried_s = self._heard_s = -RETRY_S
         self._complained = False
 
@@ -81,9 +86,9 @@ class TcpReader:
 
     def close(self) -> None:
         """Close the connections."""
-        for each in self._sockets:
+        for each in (*self._sockets, *self._made):
             each.close()
-        self._sockets = []
+        self._sockets, self._made = [], []
 
     def _read_each(self) -> Read:
         """Return what each connection has, the last one's first.
@@ -102,13 +107,15 @@ class TcpReader:
             return []
         self._tried_s = self._heard_s = self._clock()
         try:
-            for address in self._addresses:
-                self._sockets.append(_connected(address))
-            self._greet(self._sockets)
+            for address in self._addresses[len(self._made) :]:
+                self._made.append(_connected(address))
+            self._greet(self._made)
         except OSError as error:
             self._complain(error)
-            self.close()
+            if len(self._made) == len(self._addresses):
+                self.close()
             return []
+        self._sockets, self._made = self._made, []
         self._complained = False
         return [(CUT, (b"a connection was made",))]
 
@@ -155,6 +162,14 @@ class UdpReader:
 def _connected(address: tuple[str, int]) -> socket.socket:
     connection = socket.create_connection(address, CONNECT_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", ALIVE_AFTER_S),
+        ("TCP_KEEPINTVL", ALIVE_EVERY_S),
+        ("TCP_KEEPCNT", ALIVE_TRIES),
+    ):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return connection
 
 

@@ -12,6 +12,7 @@ ONSETS = ("photodiode", "ttl", "word", "marker")
 EDGES = ("rising", "falling", "both")
 MS_PER_S = 1000.0
 WHOLE_ID = 64
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Rules:
         """Whether onsets come with words that say which they are."""
         return self.onset in ("word", "marker")
 
+    def word(self, before: int, after: int) -> int:
+        """Return the word that all lines make after a change; 0 if its own did not change, but one beside them."""
+        old, new = ((lines >> self.line) & ((1 << self.word_bits) - 1) for lines in (before, after))
+        return new if new != old else 0
+
     def code(self, presentation_id: int) -> int:
         """Return the word that the display sends for a presentation: never 0, which is a port at rest."""
         if self.word_bits >= WHOLE_ID:
@@ -77,6 +83,13 @@ def parse_rules(options: Mapping[str, str], **defaults: Any) -> Rules:
         rules = replace(rules, **{name: _value(name, text, type(getattr(rules, name)))})
     choice("onset", rules.onset, ONSETS)
     choice("edge", rules.edge, EDGES)
+    if not 0 < rules.word_bits <= WHOLE_ID:
+        raise SourceError(f"word_bits must be from 1 to {WHOLE_ID}, got {rules.word_bits}.")
+    if rules.photodiode and not rules.identified:
+        raise SourceError(
+            f"photodiode is the line of a flash beside a word (onset=word or marker), and onset is {rules.onset}: "
+            f"say line={rules.photodiode}."
+        )
     if rules.photodiode:
         whole("photodiode", rules.photodiode)
     return rules
@@ -87,6 +100,22 @@ def whole(name: str, text: str) -> int:
     if not text.isdecimal():
         raise SourceError(f"{name} must be a whole number from 0 up, got {text!r}.")
     return int(text)
+
+
+def port_number(name: str, text: str) -> int:
+    """Return the number of a network port that an option says."""
+    value = whole(name, text)
+    if not 0 < value <= MAX_PORT:
+        raise SourceError(f"{name} must be a port from 1 to {MAX_PORT}, got {text!r}.")
+    return value
+
+
+def ticks_per_second(name: str, text: str) -> int:
+    """Return the whole number of ticks a second that an option says."""
+    value = whole(name, text)
+    if not value:
+        raise SourceError(f"{name} must not be 0.")
+    return value
 
 
 def _value(name: str, text: str, kind: type) -> Any:

@@ -18,6 +18,7 @@ from protocol.messages import Onsets
 BESIDE_S = (0.02, 0.06)
 """How long before and after its word a flash may be: the word is sent when the picture is, and the screen is slower."""
 MAX_FLASHES = 20_000
+MAX_WORD = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Segment:
                 if self._rules.edge in ("both", "rising" if rising else "falling"):
                     self._edge(tick, line, at_s)
             case Word(tick, value):
-                if self._rules.identified:
+                # No id is so large, and the aligner's tables hold no more.
+                if self._rules.identified and 0 <= value < MAX_WORD:
                     self.aligner.see(tick, value, at_s)
             case Watermark(tick):
                 self.counter.advance(tick)
@@ -123,7 +125,8 @@ class Segment:
             return
         if aligned.tick is None:
             yield self._refuse(presentation, aligned.reason)
-        elif self._rules.photodiode_line is not None and not aligned.inferred:
+        elif self._rules.photodiode_line is not None:
+            # Also beside a word that is missing: by the clock of words, an onset would be early by the screen's lag.
             self._words[presentation] = aligned.tick
         else:
             source = "inferred" if aligned.inferred else self._rules.onset

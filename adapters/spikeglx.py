@@ -1,5 +1,6 @@
 """SpikeGLX through its command server: samples are fetched, spikes are found here, onsets are bits of the sync word."""
 
+import logging
 import re
 import socket
 from collections.abc import Callable
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 
 from adapters.channels import Columns, parse_channels
 from adapters.detection import DetectionRules, SpikeDetector
-from adapters.events import Begin, Chunk, Edge, Event, Spikes, Watermark
+from adapters.events import Begin, Chunk, Edge, Event, Spikes, Watermark, Word
 from adapters.guard import EVERY_S, Guard
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import CONNECT_S, RETRY_S, Read
-from adapters.rules import Rules, number, parse_rules, whole
+from adapters.rules import Rules, number, parse_rules, port_number, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -29,18 +30,29 @@ MAX_SAMPLES = 60_000
 PAUSE_S = 0.005
 """Between fetches that gave nothing: there are 5 ms of samples then."""
 MAX_LINE = 65_536
+SYNC_CHANNEL = "384"
+log = logging.getLogger(__name__)
+_STREAM = re.compile(r"-?\d \d{1,3}")
 _FETCHED = re.compile(rb"BINARY_DATA (\d{1,5}) (\d{1,7}) uint64\((\d{1,18})\)")
 
 
 class SpikeGlxWire:
-    """Fetches as events: the last channel of each is the sync word."""
+    """Fetches as events. SpikeGLX gives channels in ascending order, in whichever they are asked for."""
 
     name = "spikeglx"
 
-    def __init__(self, columns: Columns, rules: Rules, ticks_per_s: Fraction, detection: DetectionRules) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        rules: Rules,
+        ticks_per_s: Fraction,
+        detection: DetectionRules,
+        sync_channel: int = int(SYNC_CHANNEL),
+    ) -> None:
         self.columns = columns
         self.troubles: dict[str, int] = {}
         self._rate, self._rules, self._detection = ticks_per_s, rules, detection
+        *self._places, self._sync_place = _places([*map(int, columns.names), sync_channel])
         self._cut("we joined")
 
     @property
@@ -72,8 +84,8 @@ class SpikeGlxWire:
             lost = head - self._end
             self._cut(f"{lost} samples were lost" if lost > 0 else "the run was started again")
         calibrating = self._detector.threshold is None
-        ticks, columns = self._detector.detect(samples[:, :-1], head)
-        edges = self._edges(samples[:, -1].view(np.uint16), head)
+        ticks, columns = self._detector.detect(samples[:, self._places], head)
+        edges = self._edges(samples[:, self._sync_place].view(np.uint16), head)
         self._end = head + len(samples)
         if self._detector.threshold is None:
             return []
@@ -84,11 +96,16 @@ class SpikeGlxWire:
         return [*opening, Spikes(ticks, columns), *edges, Watermark(self._end)]
 
     def _edges(self, words: NDArray[np.uint16], head: int) -> list[Event]:
-        bits = (words >> self._rules.line & 1).astype(np.int8)
-        before = int(bits[0]) if self._sync is None else self._sync
-        self._sync = int(bits[-1])
-        change = np.diff(bits, prepend=np.int8(before))
-        return [Edge(head + int(at), self._rules.line, bool(change[at] > 0)) for at in np.flatnonzero(change)]
+        """Return the changes of the sync word, line by line, and the words that they make."""
+        before = int(words[0]) if self._sync is None else self._sync
+        self._sync = int(words[-1])
+        events: list[Event] = []
+        for at in np.flatnonzero(np.diff(words, prepend=np.uint16(before))).tolist():
+            old, new = int(words[at - 1]) if at else before, int(words[at])
+            events += [Edge(head + at, line, bool(new >> line & 1)) for line in range(16) if (old ^ new) >> line & 1]
+            value = self._rules.word(old, new)
+            events += [Word(head + at, value)] if value else []
+        return events
 
 
 class SpikeGlxReader:
@@ -101,6 +118,7 @@ class SpikeGlxReader:
         self._server: CommandServer | None = None
         self._next = 0
         self._tried_s = -RETRY_S
+        self._said = ""
 
     def read(self, wait_s: float) -> Read:
         """Return what one fetch gives."""
@@ -110,7 +128,11 @@ class SpikeGlxReader:
             return self._fetch(self._server, wait_s)
         except (OSError, ValueError) as error:
             self.close()
-            return [(CUT, (f"fetching failed: {error}".encode(),))]
+            why = f"fetching failed: {error}"
+            if why != self._said:
+                log.warning("SpikeGLX: %s; trying again", why)
+            self._said = why
+            return [(CUT, (why.encode(),))]
 
     def close(self) -> None:
         """Close the connection."""
@@ -136,7 +158,7 @@ class SpikeGlxReader:
         if not n_samples:
             sleep(min(PAUSE_S, wait_s))
             return []
-        self._next = first + n_samples
+        self._next, self._said = first + n_samples, ""
         return [(0, (head, data))]
 
 
@@ -172,7 +194,7 @@ class CommandServer:
         self._socket.close()
 
     def _send(self, command: str) -> None:
-        if command.split(maxsplit=1)[0] not in ALLOWED:
+        if not command.isprintable() or command.split(maxsplit=1)[0] not in ALLOWED:
             raise ValueError(f"{command!r} is not among what may be sent to SpikeGLX: {', '.join(ALLOWED)}")
         self._socket.sendall(f"{command}\n".encode())
 
@@ -190,7 +212,7 @@ def spikeglx(
     host: str = "127.0.0.1",
     port: str = "4142",
     stream: str = "2 0",
-    sync_channel: str = "384",
+    sync_channel: str = SYNC_CHANNEL,
     k: str = "4.5",
     lockout_ms: str = "2",
     tap: str = "",
@@ -200,15 +222,20 @@ def spikeglx(
     rules = parse_rules(options, line=6)
     columns = parse_channels(channels)
     sync = whole("sync_channel", sync_channel)
+    if not _STREAM.fullmatch(stream):
+        raise SourceError(f"stream is SpikeGLX's js and ip, such as '2 0' for the first imec probe, got {stream!r}.")
     numbers = [whole("channels", name) for name in columns.names]
-    address = (host, whole("port", port))
+    if len({*numbers, sync}) <= len(numbers):
+        raise SourceError(f"channels must be different ones, and none the sync channel {sync}, got {channels!r}.")
+    address = (host, port_number("port", port))
     wire = SpikeGlxWire(
         columns,
         rules,
         _ask_rate(address, stream),
         DetectionRules(number("k", k), number("lockout_ms", lockout_ms) / 1000),
+        sync,
     )
-    reader = SpikeGlxReader(address, stream, "".join(f"{each}#" for each in (*numbers, sync)))
+    reader = SpikeGlxReader(address, stream, "".join(f"{each}#" for each in sorted((*numbers, sync))))
     return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "spikeglx"), companions=[saving_guard(address)])
 
 
@@ -246,6 +273,12 @@ def _ask_rate(address: tuple[str, int], stream: str) -> Fraction:
     if not 1000 <= rate <= 10**6:
         raise SourceError(f"SpikeGLX says that stream {stream!r} has {float(rate):g} samples/s.")
     return rate
+
+
+def _places(numbers: list[int]) -> list[int]:
+    """Return where each channel stands among these in ascending order."""
+    ascending = sorted(numbers)
+    return [ascending.index(each) for each in numbers]
 
 
 def _fetched(head: bytes) -> tuple[int, int, int]:

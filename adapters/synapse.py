@@ -1,6 +1,7 @@
 """TDT's Synapse, asked for its mode through the API's HTTP server and never told anything."""
 
 import json
+from http.client import HTTPException
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -23,7 +24,7 @@ def ask_mode(host: str, port: int = PORT) -> str | None:
     try:
         with urlopen(f"http://{host}:{port}{MODE}", timeout=TIMEOUT_S) as answer:  # http, written here  # nosec B310
             told = json.loads(answer.read(MAX_BYTES))
-    except (URLError, OSError, ValueError):
+    except (URLError, OSError, HTTPException, ValueError, RecursionError):
         return None
     mode = told.get("mode") if isinstance(told, dict) else None
     return mode if isinstance(mode, str) else None

@@ -37,9 +37,10 @@ class Tap:
             raise SourceError(
                 f"the tap cannot be written: {error}. A tap never overwrites: name a new file."
             ) from error
-        self._file.write(json.dumps({"format": MAGIC, "name": name}).encode() + b"\n")
         self._to_look = 0
-        self._full = False
+        self._why = ""
+        """Why it has had to end."""
+        self._append(json.dumps({"format": MAGIC, "name": name}).encode() + b"\n")
 
     def write(self, at_s: float, port: int, frames: tuple[bytes, ...] = ()) -> None:
         """Append one record."""
@@ -47,11 +48,10 @@ class Tap:
         self._to_look -= n_bytes
         if self._to_look < 0:
             self._look()
-        if self._file is not None:
-            self._file.write(_RECORD.pack(at_s, port, len(frames)))
-            for frame in frames:
-                self._file.write(_LENGTH.pack(len(frame)))
-                self._file.write(frame)
+        self._append(_RECORD.pack(at_s, port, len(frames)))
+        for frame in frames:
+            self._append(_LENGTH.pack(len(frame)))
+            self._append(frame)
 
     def chunk(self, chunk: Chunk) -> None:
         """Append what was read."""
@@ -67,28 +67,47 @@ class Tap:
 
     def alarms(self) -> dict[str, Alarm]:
         """Return whether it has had to end."""
-        if not self._full:
+        if not self._why:
             return {}
         return {
             "tap_ended": Alarm(
-                f"the disk of {self._path} is nearly full: the tap has ended",
+                f"{self._why}: the tap has ended",
                 "the session goes on, but cannot be answered again from the tap after this",
-                "free some space; a new tap begins with the next adapter",
+                "look at the disk, free some space; a new tap begins with the next adapter",
             )
         }
 
     def close(self) -> None:
         """Finish the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as error:
+                self._end(f"{self._path} cannot be written to its end ({error})")
+
+    def _append(self, data: bytes) -> None:
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self._end(f"{self._path} cannot be written ({error})")
 
     def _look(self) -> None:
         self._to_look = LOOK_EVERY_BYTES
-        if self._file is not None and shutil.disk_usage(self._path.parent).free < self._least_free:
-            log.warning("the disk of %s is nearly full: the tap ends here, the session goes on", self._path)
-            self._full = True
-            self.close()
+        try:
+            free = shutil.disk_usage(self._path.parent).free
+        except OSError:
+            return  # writing will tell
+        if self._file is not None and free < self._least_free:
+            self._end(f"the disk of {self._path} is nearly full")
+
+    def _end(self, why: str) -> None:
+        """Write no more; the session is worth more than its tap."""
+        if not self._why:
+            self._why = why
+            log.warning("%s: the tap ends here, the session goes on", why)
+        self.close()
 
 
 def open_tap(path: str, name: str) -> Tap | None:

@@ -21,7 +21,7 @@ from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, W
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import DATAGRAM_BYTES, MAX_READS, UDP_BUFFER_BYTES, Read
-from adapters.rules import Rules, parse_rules, whole
+from adapters.rules import Rules, parse_rules, port_number, whole
 from adapters.source import SourceError
 from adapters.synapse import synapse_guard
 from adapters.tap import open_tap
@@ -55,7 +55,8 @@ class TdtWire:
         self.columns = columns
         self.troubles: dict[str, int] = {}
         self._rate, self._bin, self._codes = ticks_per_s, bin_samples, codes
-        self._shift, self._mask = rules.line, (1 << rules.word_bits) - 1
+        self._rules = rules
+        self._last_channel = max(int(name.partition(":")[0]) for name in columns.names)
         self._bins = Unwrap(32, int(ticks_per_s / bin_samples))
         self._lines = 0
         self._why = "we joined"
@@ -72,6 +73,8 @@ class TdtWire:
             return []
         try:
             words = _words(chunk.frames[0])
+            if words is not None and self._last_channel * self._codes > PER_WORD * (len(words) - N_HEAD_WORDS):
+                raise ValueError(f"it ends before channel {self._last_channel}, {self._codes} codes each")
         except (ValueError, struct.error) as error:
             note(self.troubles, f"a packet could not be read: {error}")
             return []
@@ -101,11 +104,12 @@ class TdtWire:
         return [Gap(expected * self._bin, (number + 1) * self._bin, f"{lost} lost packets", lost)] if lost else []
 
     def _changes(self, tick: int, lines: int) -> list[Event]:
-        both, self._lines = self._lines ^ lines, lines
+        before, self._lines = self._lines, lines
+        both = before ^ lines
         if not both:
             return []
         events: list[Event] = [Edge(tick, n, bool(lines >> n & 1)) for n in range(N_LINES) if both >> n & 1]
-        value = (lines >> self._shift) & self._mask
+        value = self._rules.word(before, lines)
         return [*events, Word(tick, value)] if value else events
 
     def _spikes(self, tick: int, words: NDArray[np.uint32]) -> list[Event]:
@@ -116,16 +120,20 @@ class TdtWire:
         if (counts == FULL).any():
             note(self.troubles, f"a bin holds {FULL} spikes or more, and says no higher number: make bins shorter")
         n_spikes: dict[int, int] = {}
+        doubtful = False
         for place in np.flatnonzero(counts).tolist():
             channel, code = divmod(place, self._codes)
             column = self.columns.of(str(channel + 1), code + 1)
             if column != NOT_COUNTED:
                 n_spikes[column] = n_spikes.get(column, 0) + int(counts[place])
+                doubtful |= bool(counts[place] == FULL)
         if any(n > self._bin for n in n_spikes.values()):
             note(self.troubles, "a bin holds more spikes than samples: is the number of sort codes right?")
+            doubtful = True
         pairs = [(tick + n, column) for column, most in n_spikes.items() for n in range(min(most, self._bin))]
         ticks, columns = np.array(pairs, np.int64).reshape(-1, 2).T
-        return [Spikes(ticks, columns.astype(np.int32))] if pairs else []
+        gaps = [Gap(tick, tick + self._bin, "a bin that may hold more spikes than it says")] if doubtful else []
+        return [*gaps, Spikes(ticks, columns.astype(np.int32))] if pairs else []
 
 
 class RzReader:
@@ -142,8 +150,8 @@ class RzReader:
     def read(self, wait_s: float) -> Read:
         """Return the datagrams that have come."""
         datagrams: Read = []
-        # An RZ that is switched off may refuse, which is no more than silence.
-        with suppress(BlockingIOError, ConnectionRefusedError):
+        # An RZ that is switched off may refuse, and a network that is away has no way to it: no more than silence.
+        with suppress(OSError):
             if self._clock() - self._heard_s >= ASK_EVERY_S:
                 self._heard_s = self._clock()
                 self._socket.send(ASK)
@@ -181,7 +189,7 @@ def tdt(
     for name in columns.names:
         _check_channel(name, n_codes)
     try:
-        reader = RzReader((host, whole("port", port)))
+        reader = RzReader((host, port_number("port", port)))
     except OSError as error:
         raise SourceError(f"no way to the RZ at {host}: {error}.") from error
     wire = TdtWire(columns, rules, rate, n_samples, n_codes)

@@ -14,7 +14,7 @@ from adapters.channels import NOT_COUNTED, Columns, parse_channels
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
-from adapters.rules import MS_PER_S, Rules, parse_rules, whole
+from adapters.rules import MS_PER_S, Rules, parse_rules, port_number, ticks_per_second, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.trodes_network import DIGITAL, TrodesReader, ask_rate
@@ -42,8 +42,8 @@ class TrodesWire:
         self.troubles: dict[str, int] = {}
         self._rate = ticks_per_s
         self._grace = int(grace_ms * ticks_per_s / int(MS_PER_S))
-        self._line, self._mask = rules.line, (1 << rules.word_bits) - 1
-        watched = self._mask if rules.identified else 1
+        self._rules = rules
+        watched = (1 << rules.word_bits) - 1 if rules.identified else 1
         self._watched = watched << rules.line
         if rules.photodiode_line is not None:
             self._watched |= 1 << rules.photodiode_line
@@ -168,7 +168,7 @@ class TrodesWire:
             line = (both & -both).bit_length() - 1
             both &= both - 1
             events.append(Edge(tick, line, bool(lines >> line & 1)))
-        value = (lines >> self._line) & self._mask
+        value = self._rules.word(before, lines)
         return [*events, Word(tick, value)] if value else events
 
 
@@ -186,10 +186,8 @@ def trodes(
     columns = parse_channels(channels)
     if not all(name.partition(":")[0].isdecimal() for name in columns.names):
         raise SourceError(f"channels of Trodes are ids of nTrodes, such as 5 or 5:1, got {channels!r}.")
-    address = (host, whole("port", port))
-    rate = whole("rate_hz", rate_hz) if rate_hz else ask_rate(address)
-    if not rate:
-        raise SourceError("rate_hz must not be 0.")
+    address = (host, port_number("port", port))
+    rate = ticks_per_second("rate_hz", rate_hz) if rate_hz else ask_rate(address)
     wire = TrodesWire(columns, rules, Fraction(rate), whole("grace_ms", grace_ms))
     return LiveSource(wire, Pump(TrodesReader(address)), rules, tap=open_tap(tap, "trodes"))
 

@@ -64,14 +64,17 @@ class TrodesReader:
             sleep(wait_s)
             return []
         self._tried_s = self._heard_s = self._clock()
+        sockets: list[zmq.Socket[bytes]] = []
         try:
-            endpoints = [look_up(self._address, name) for name in SOURCES]
+            for endpoint in [look_up(self._address, name) for name in SOURCES]:
+                sockets.append(subscribed(endpoint))
         except SourceError as error:
+            for each in sockets:
+                each.close(linger=0)
             if not self._complained:
                 log.warning("%s Trying again until there is one.", error)
             self._complained = True
             return []
-        sockets = [subscribed(each) for each in endpoints]
         self._monitors = [each.get_monitor_socket(zmq.EVENT_DISCONNECTED) for each in sockets]
         self._readers, self._complained, self._heard = ZmqReaders(sockets), False, False
         return [(CUT, (b"a connection was made",))]

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import zmq
 
-from adapters.readers import MAX_READS, Read
+from adapters.readers import ALIVE_AFTER_S, ALIVE_EVERY_S, ALIVE_TRIES, MAX_READS, Read
 from adapters.source import SourceError
 
 MAX_BEHIND = 200_000
@@ -22,6 +22,10 @@ def subscribed(address: str, max_queued: int = 0) -> "zmq.Socket[bytes]":
     subscriber.setsockopt(zmq.RCVHWM, max_queued)
     subscriber.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     subscriber.setsockopt(zmq.SUBSCRIBE, b"")
+    subscriber.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    subscriber.setsockopt(zmq.TCP_KEEPALIVE_IDLE, ALIVE_AFTER_S)
+    subscriber.setsockopt(zmq.TCP_KEEPALIVE_INTVL, ALIVE_EVERY_S)
+    subscriber.setsockopt(zmq.TCP_KEEPALIVE_CNT, ALIVE_TRIES)
     try:
         subscriber.connect(address)
     except zmq.ZMQError as error:

@@ -1,6 +1,7 @@
 """What adapters are made of: options, words, queues, and pages that say what the code does."""
 
 import re
+import socket
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 from made_up_rig import Faults, Rig
 
 from adapters.bridge import BridgeWire
-from adapters.channels import Columns
+from adapters.channels import Columns, parse_channels
 from adapters.events import Chunk
 from adapters.live import LiveSource
 from adapters.peers.behind import BEHIND
 from adapters.pump import CUT, Pump
+from adapters.readers import TcpReader
 from adapters.rules import Rules, parse_rules
 from adapters.source import SourceError, create_source
+from adapters.zmq_readers import subscribed
 
 HOST = "127.0.0.1"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,11 +39,31 @@ DOCS = Path(__file__).parents[2] / "docs"
         ({"tolerance_ms": "nan"}, "tolerance_ms must be a number from 0 up, got 'nan'"),
         ({"onset": "photo"}, r"onset cannot be 'photo'. Did you mean 'photodiode'\?"),
         ({"infer": "maybe"}, "infer cannot be 'maybe'. It is one of yes, no."),
+        ({"onset": "word", "word_bits": "0"}, "word_bits must be from 1 to 64, got 0"),
+        ({"onset": "photodiode", "photodiode": "3"}, "and onset is photodiode: say line=3"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, str], sentence: str) -> None:
     with pytest.raises(SourceError, match=sentence):
         parse_rules(options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("blackrock", {"channels": "1", "port": "70000"}, "port must be a port from 1 to 65535, got '70000'"),
+        ("plexnet", {"channels": "1", "port": "70000"}, "port must be a port"),
+        ("tdt", {"channels": "1", "bin_samples": "24", "port": "0"}, "port must be a port"),
+        ("intan_rhx", {"channels": "A-000", "rate_hz": "1000", "spike_port": "70000"}, "spike_port must be a port"),
+        ("plexnet", {"channels": "1", "rate_hz": "0"}, "rate_hz must not be 0"),
+        ("plexnet", {"channels": "1", "edge": "falling"}, "edge cannot be 'falling'. It is one of rising"),
+        ("lsl", {"channels": "1", "edge": "both"}, "edge cannot be 'both'. It is one of rising"),
+        ("open_ephys", {"channels": "1", "events_grace_ms": "50"}, "say its events_port too"),
+    ],
+)
+def test_options_that_a_system_cannot_do_are_refused(name: str, options: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SourceError, match=sentence):
+        create_source(name, options)
 
 
 def test_options_mean_what_they_say() -> None:
@@ -61,6 +85,21 @@ def test_channels_are_names_or_units() -> None:
             Columns(names)
 
 
+def test_names_without_number_are_not_remembered() -> None:
+    columns = Columns(["a"])
+    for n in range(10_000):
+        columns.of(f"b{n}", 0)
+    columns.of("b7", 0)
+    assert (len(columns.uncounted), columns.uncounted["b7"]) == (4096, 2)
+
+
+def test_a_channel_and_one_of_its_units_are_not_counted_beside_each_other() -> None:
+    assert parse_channels("5:1, 5:2,6").names == ("5:1", "5:2", "6")
+    with pytest.raises(SourceError, match="5:1 cannot be counted beside it"):
+        parse_channels("5,5:1")
+    assert parse_channels("5,5:1", units=False).names == ("5", "5:1")
+
+
 # -- reading
 
 
@@ -80,16 +119,27 @@ class Chatty:
 
 
 def test_a_queue_that_overflows_says_so_in_its_place() -> None:
-    pump = Pump(Chatty(b"abc", b"defg", b"hij", b"klm"), lambda: 1.0, max_bytes=6, start=False)
-    for _ in range(3):
+    pump = Pump(Chatty(b"abc", b"defg", b"hij", b"klmn", b"o", b"pqr"), lambda: 1.0, max_bytes=6, start=False)
+    for _ in range(5):
         pump.step()
-    assert [(chunk.port, chunk.frames[0][:9]) for chunk in pump.drain()] == [
-        (0, b"abc"),
-        (CUT, b"more data"),
-        (0, b"hij"),
-    ]
+    # Smaller pieces would fit after the first that did not, and then a hole among them would not show.
+    assert [(chunk.port, chunk.frames[0][:9]) for chunk in pump.drain()] == [(0, b"abc"), (CUT, b"more data")]
     pump.step()
-    assert [chunk.frames for chunk in pump.drain()] == [(b"klm",)]
+    assert [chunk.frames for chunk in pump.drain()] == [(b"pqr",)]
+
+
+def test_connections_that_only_listen_are_asked_whether_they_live() -> None:
+    """Else one whose other end gave up while the cable was out would look alive for ever: nothing is sent on it."""
+    with socket.create_server((HOST, 0)) as listener:
+        connected: list[socket.socket] = []
+        address = (HOST, listener.getsockname()[1])
+        reader = TcpReader([address], connected.extend, clock=lambda: 0.0)
+        reader.read(0.0)
+        assert connected[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        reader.close()
+    subscriber = subscribed(f"tcp://{HOST}:{address[1]}")
+    assert subscriber.getsockopt(zmq.TCP_KEEPALIVE) == 1
+    subscriber.close(linger=0)
 
 
 def test_a_reader_that_breaks_is_a_cut_and_not_a_silence(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,14 +1,17 @@
 """Onsets and edges: matched when there is one way to do it, and given up in words otherwise."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from math import nan
 
 import numpy as np
 import pytest
-from made_up_rig import Faults, Rig, judged
+from made_up_rig import BASELINE_S, RESPONSE_S, Faults, Rig, judged, played
 from test_thousands import run
 
 from adapters.aligner import ANONYMOUS, Aligned, Aligner, AlignerRules
-from adapters.events import Begin, Edge, Watermark, Word
+from adapters.events import Begin, Edge, Spikes, Watermark, Word
+from adapters.peers.block import Block
 from adapters.rules import Rules
 from adapters.segment import Segment, Windows
 from protocol.messages import Onsets
@@ -132,6 +135,17 @@ def test_a_missing_edge_may_be_inferred_where_that_was_asked_for() -> None:
     assert [(each.tick, each.inferred) for each in found] == [(40_000, False), (40_200, True), (40_400, False)]
 
 
+def test_nothing_is_inferred_by_a_clock_that_was_not_seen_for_minutes() -> None:
+    """By then it may be off by half a frame or more; and the photodiode may have come off meanwhile."""
+    story = Story(infer=True)
+    for start in range(1000, 30_000, 2100):
+        story.edges(*range(start, start + 1000, 200))
+        story.asked(*range(start, start + 1000, 200))
+    found = list(story.asked(400_000, 400_200).values())
+    assert [each.inferred for each in found] == [False, False]
+    assert {each.reason for each in found} == {"has no onset edge where the clock puts it"}
+
+
 def test_three_trials_without_an_edge_and_the_clock_is_looked_for_afresh() -> None:
     story = Story().locked()
     for start in (6000, 8000, 10_000):
@@ -197,6 +211,18 @@ def test_a_word_says_which_and_the_photodiode_says_when() -> None:
     assert any("0 photodiode edges beside" in each.reason for each in counted)
 
 
+def test_where_a_word_is_missing_and_inferred_the_flash_is_the_onset_all_the_same() -> None:
+    rig = Rig(n_trials=20, word_bits=8)
+    lag = 750  # ticks, 25 ms, by which the screen is slower than the words
+    words = rig.script.words[np.arange(len(rig.script.words)) != 77].copy()
+    words[:, 0] -= lag
+    rig.script = replace(rig.script, words=words)
+    rules = Rules(onset="word", photodiode="0", infer=True)
+    counted = run(rig, rules)
+    assert judged(rig, counted) == (100, 0, 0)
+    assert {each.onset_source for each in counted} == {"photodiode"}
+
+
 def test_words_are_those_that_the_display_sends() -> None:
     assert [Rules().code(each) for each in range(0, 103_000, 7)] == [code(each) for each in range(0, 103_000, 7)]
 
@@ -207,3 +233,33 @@ def test_what_never_comes_is_given_up_in_words(after_s: float) -> None:
     segment.request(Onsets(1, np.array([1]), np.array([1]), np.array([9.0])), 0.0)
     given_up = [each.reason for each in segment.counted(after_s)]
     assert given_up == (["cannot be placed in the recording: no trial has been shown yet"] if after_s > 5 else [])
+
+
+@pytest.mark.parametrize("value", [1 << 63, 10**25, -5])
+def test_a_word_that_no_presentation_has_breaks_nothing(value: int) -> None:
+    rules = Rules(onset="word", word_bits=64, lock_trials=1, lock_onsets=2)
+    segment = Segment(Begin(0, Rig().rate), rules, Windows(), 1)
+    for tick, word in ((30_000, 1), (33_000, value), (36_000, 2)):
+        segment.take(Word(tick, word), 1.0)
+    segment.request(Onsets(1, np.array([1, 2]), np.array([1, 2]), np.array([9.0, 9.2])), 2.0)
+    segment.take(Watermark(60_000), 2.0)
+    assert [each.reason for each in segment.counted(2.0)] == ["", ""]
+
+
+def test_a_line_that_chatters_costs_neither_memory_nor_a_wrong_onset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.aligner.MAX_EDGES", 300)
+    rig = Rig(n_trials=20)
+    segment = Segment(Begin(rig.first_tick, rig.rate), Rules(), Windows(RESPONSE_S, BASELINE_S), rig.n_channels)
+    chatter = range(int(rig.true_ticks[60]), int(rig.true_ticks[62]), 30)
+    rig.script = replace(
+        rig.script, edges=np.array(sorted([*rig.script.edges.tolist(), *([t, 0, 1] for t in chatter)]))
+    )
+    blocks = ((b.end, [Spikes(b.ticks, b.columns), *b.edges, Watermark(b.end)]) for b in blocks_of(rig))
+    counted = list(played(rig, segment, blocks))
+    right, wrong, not_measured = judged(rig, counted)
+    assert (wrong, not_measured > 2, right > 60) == (0, True, True)
+    assert any("more often than can be kept" in each.reason for each in counted)
+
+
+def blocks_of(rig: Rig) -> Iterator[Block]:
+    return rig.script.blocks(rig.first_tick, rig.end_tick, 600)

@@ -1,6 +1,7 @@
 """What every recording system's wire must do, spoken to by a peer that talks as the real program does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -42,6 +43,26 @@ def test_onsets_that_are_missing_double_or_spurious(name: str) -> None:
     rig = system.make_rig(n_trials=3 * N_TRIALS, faults=faults)
     verdict = answered(system, rig, system.speak(rig))
     assert verdict.right > 3 * verdict.not_measured > 0
+
+
+@pytest.mark.parametrize("name", ["open_ephys", "event_broadcaster_raw", "intan_rhx", "trodes", "tdt"])
+def test_a_word_that_stands_while_the_photodiode_flashes_is_one_word(name: str) -> None:
+    system, rules = SYSTEMS[name], Rules(onset="word", line=8, word_bits=8, photodiode="0")
+    rig = system.make_rig(n_trials=N_TRIALS, word_bits=8)
+    rig.script = replace(rig.script, edges=words_on_lines(rig), words=np.zeros((0, 2), np.int64))
+    verdict = judge(rig, Bench(system.wire(rig, rules), rules).run(rig, system.speak(rig)))
+    assert verdict.not_measured == 0, verdict.reasons
+
+
+def words_on_lines(rig: Rig) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return [n_edges, 3]: each word stands on lines 8 to 15 for 50 ms, and the flash comes 4 ms after it on line 0."""
+    ms = float(rig.rate) / 1000
+    rows = []
+    for tick, word in rig.script.words.tolist():
+        bits = [bit for bit in range(8) if word >> bit & 1]
+        rows += [(tick + round(late), 8 + bit, up) for bit in bits for late, up in ((0, 1), (50 * ms, 0))]
+        rows += [(tick + round(4 * ms), 0, 1), (tick + round(24 * ms), 0, 0)]
+    return np.array(sorted(rows, key=lambda row: row[0]))
 
 
 @ALL

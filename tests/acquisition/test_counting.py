@@ -201,3 +201,16 @@ def test_two_hours_of_drift_stay_within_a_millisecond(ppm: int) -> None:
     assert clock.fit is not None
     assert clock.fit.drift == pytest.approx(ppm * 1e-6, abs=2e-6)
     assert clock.tolerance_s < 0.002
+
+
+def test_spikes_without_number_are_dropped_however_long_they_are_to_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.counter.MAX_SPIKES", 1000)
+    counter = Counter(0, 1, Window(0, 10), Window(-10, 0), keep=10**9)
+    for start in range(0, 10_000, 100):
+        counter.add(Spikes(np.arange(start, start + 100), np.zeros(100, np.int32)))
+        counter.advance(start + 100)
+        assert list(counter.release()) == []
+    assert len(counter._history) <= 1000
+    counter.ask(1, 500, "ttl")
+    counter.ask(2, 9900, "ttl")
+    assert [each.reason for each in counter.release()] == ["begins before the data that are kept", ""]

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from adapters.channels import Columns
 from adapters.detection import DetectionRules, SpikeDetector
-from adapters.events import Chunk
+from adapters.events import Chunk, Edge, Spikes, Word
 from adapters.live import LiveSource
 from adapters.peers.block import Script
 from adapters.peers.spikeglx import BehindSpikeGlx, voltages
 from adapters.rules import Rules
 from adapters.source import SourceError, create_source
-from adapters.spikeglx import SpikeGlxWire
+from adapters.spikeglx import CommandServer, SpikeGlxReader, SpikeGlxWire
 from protocol.messages import Onsets
 
 pytest.importorskip("scipy")
@@ -112,6 +112,32 @@ def test_what_is_counted_is_what_is_detected(samples: NDArray[np.int16]) -> None
     assert answer.measured.all()
 
 
+def test_channels_come_in_ascending_order_however_they_are_named() -> None:
+    noise = np.random.default_rng(3).normal(0, 9, (30_000, 3))
+    noise[20_000:20_003, 0] = -2000
+    noise[:, 1] = np.repeat([0, 64, 0], 10_000)
+    piece = noise.astype("<i2").tobytes()
+    wire = SpikeGlxWire(Columns(["30", "3"]), Rules(line=6), RATE, DetectionRules(k=20, calibration_s=0.1), 20)
+    _, spikes, *events = wire.take(Chunk(0.0, (b"BINARY_DATA 3 30000 uint64(0)", piece)))
+    assert isinstance(spikes, Spikes)
+    assert spikes.columns.tolist() == [1]
+    edges = [each for each in events if isinstance(each, Edge)]
+    assert edges == [Edge(10_000, 6, True), Edge(20_000, 6, False)]
+    with pytest.raises(SourceError, match="none the sync channel 5"), closing(BehindSpikeGlx(["3", "5"])) as peer:
+        create_source("spikeglx", {**peer.options, "sync_channel": "5"})
+
+
+def test_the_sync_word_says_all_its_lines_and_words() -> None:
+    noise = np.random.default_rng(3).normal(0, 9, (6000, 2))
+    noise[:, 1] = np.repeat([0, 5 << 8, 5 << 8 | 1], 2000)
+    rules = Rules(onset="word", line=8, word_bits=8, photodiode="0")
+    wire = SpikeGlxWire(Columns(["3"]), rules, RATE, DetectionRules(calibration_s=0.01))
+    events = wire.take(Chunk(0.0, (b"BINARY_DATA 2 6000 uint64(0)", noise.astype("<i2").tobytes())))
+    assert [each for each in events if isinstance(each, Edge | Word)] == [
+        Edge(2000, 8, True), Edge(2000, 10, True), Word(2000, 5), Edge(4000, 0, True),
+    ]  # fmt: skip
+
+
 def test_lost_samples_and_garbage_are_a_new_beginning() -> None:
     wire = SpikeGlxWire(Columns(["3"]), Rules(line=6), RATE, DetectionRules(calibration_s=0.01))
     piece = np.random.default_rng(1).normal(0, 9, (600, 2)).astype("<i2").tobytes()
@@ -125,6 +151,29 @@ def test_lost_samples_and_garbage_are_a_new_beginning() -> None:
         kinds += [type(event).__name__ for event in wire.take(Chunk(0.0, (head, piece)))]
     assert kinds.count("Begin") == 2
     assert "a fetch could not be read" in next(iter(wire.troubles))
+
+
+def test_a_stream_smuggles_no_other_command_in() -> None:
+    with (
+        closing(BehindSpikeGlx(["3"])) as peer,
+        closing(CommandServer(("127.0.0.1", int(peer.options["port"])))) as ours,
+    ):
+        with pytest.raises(ValueError, match="not among what may be sent"):
+            ours.ask("GETSTREAMSAMPLECOUNT 2 0\nSTOPRUN")
+        for stream in ("2 0\nSTOPRUN", "2", "imec0"):
+            with pytest.raises(SourceError, match="such as '2 0' for the first imec probe"):
+                create_source("spikeglx", {**peer.options, "stream": stream})
+        assert "STOPRUN" not in peer.heard
+
+
+def test_what_spikeglx_refuses_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(BehindSpikeGlx(["3"])) as peer:
+        now_s = iter(range(100))
+        reader = SpikeGlxReader(("127.0.0.1", int(peer.options["port"])), "2 0", "no#", lambda: float(next(now_s)))
+        for _ in range(6):
+            reader.read(0.0)
+        reader.close()
+    assert caplog.text.count("unknown command; trying again") == 1
 
 
 def test_spikeglx_is_fetched_from_and_told_nothing() -> None:

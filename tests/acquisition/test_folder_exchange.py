@@ -43,6 +43,22 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     assert not list(tmp_path.glob("*.json"))
 
 
+def test_a_folder_that_is_away_costs_its_presentations_and_not_the_session(lab: Lab) -> None:
+    request = lab.asks()
+    away = lab.folder.with_name("away")
+    lab.folder.rename(away)
+    lab.folder.touch()  # whatever is done there fails now
+    ids = np.array([20_100], np.int64)
+    lab.source.request(Onsets(8, ids, ids, np.array([0.0])))
+    [answer] = lab.polls()
+    assert (answer.presentation_ids.tolist(), answer.measured.tolist()) == ([20_100], [False])
+    assert "could not be asked about in the folder: Not a directory" in answer.reason
+    lab.folder.unlink()
+    away.rename(lab.folder)
+    io.savemat(request.with_suffix(".mat"), table())
+    assert lab.polls()[0].measured.all()
+
+
 def table(**other: object) -> dict[str, object]:
     counts = np.array([[1, 2], [3, 4], [5, 6]], float)
     return {"presentationID": np.array(sorted(IDS), float)[:, None], "tEvokedResp": counts, **other}

@@ -1,9 +1,11 @@
 """What an adapter says is wrong with a recording, from when on, and that it stops saying so when it is over."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 from bench import Bench
 from made_up_rig import Faults, Rig
 from systems import SYSTEMS
@@ -191,6 +193,19 @@ def test_without_clocks_an_answer_says_that_there_are_none() -> None:
     [answer] = bench.source.poll()
     assert not answer.measured.any()
     assert np.isnan([answer.clock_residual_s, answer.clock_age_s]).all()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_tap_that_cannot_be_written_ends_and_the_session_goes_on(tmp_path: Path) -> None:
+    rig = Rig(n_trials=4)
+    tap = Tap(tmp_path / "tap", "bridge", least_free_bytes=0)
+    bench = a_bench(rig, tap)
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        assert tap._file is not None
+        os.dup2(full.fileno(), tap._file.fileno())
+    assert any("tap_ended" in alarms for alarms in watched(bench, rig))
+    assert "No space left" in tap.alarms()["tap_ended"].what
+    bench.source.close()
 
 
 def test_a_tap_that_had_to_end_is_an_alarm(tmp_path: Path) -> None:

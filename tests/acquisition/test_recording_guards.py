@@ -18,10 +18,12 @@ from adapters.check import FAIL, NOTE, PASS, check
 from adapters.guard import Guard
 from adapters.intan_commands import PATIENCE, RunModeGuard, ask
 from adapters.live import LiveSource
+from adapters.open_ephys_http import ask as ask_gui
 from adapters.peers.spikeglx import BehindSpikeGlx
 from adapters.rules import Rules
 from adapters.source import SourceError
 from adapters.spikeglx import ALLOWED, CommandServer, saving_guard
+from adapters.synapse import ask_mode
 
 HOST = "127.0.0.1"
 NEVER_S = 1e6
@@ -49,6 +51,21 @@ def test_what_is_wrong_is_said_once_and_taken_back(caplog: pytest.LogCaptureFixt
     assert [record.getMessage() for record in caplog.records] == [
         "some: it does NOT record", "some: it does NOT record", "some: raw data are kept",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", [b"\xff\0\0\0\0\0\0\0\x01\x7f\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000])
+@pytest.mark.parametrize("question", [lambda port: ask_gui(HOST, port, "status"), lambda port: ask_mode(HOST, port)])
+def test_a_port_where_something_else_answers_is_no_answer(question: Callable[[int], object], answer: bytes) -> None:
+    def something() -> None:
+        with listener.accept()[0] as client:
+            client.recv(1000)
+            client.sendall(answer)
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = Thread(target=something)
+        thread.start()
+        assert question(listener.getsockname()[1]) is None
+        thread.join()
 
 
 def test_an_alarm_lasts_as_long_as_nothing_is_recorded() -> None:

@@ -18,7 +18,7 @@ from adapters.peers.tdt import BehindTdt
 from adapters.rules import Rules
 from adapters.source import SourceError, create_source
 from adapters.synapse import ask_mode, mode_sentence
-from adapters.tdt import ASK, TdtWire, _rate
+from adapters.tdt import ASK, RzReader, TdtWire, _rate
 
 BIN = 24
 RATE = _rate("24414.0625")
@@ -65,8 +65,12 @@ def test_lost_packets_are_a_gap_that_takes_the_next_edge_along() -> None:
 
 def test_a_count_at_its_limit_is_told_of() -> None:
     wire = a_wire("1")
-    wire.take(packet(1, 0, 15))
+    assert [type(event) for event in wire.take(packet(0, 0, 14))] == [Begin, Spikes, Watermark]
+    gap, _, _ = wire.take(packet(1, 0, 15))
+    assert gap == Gap(24, 48, "a bin that may hold more spikes than it says")
     assert "make bins shorter" in next(iter(wire.troubles))
+    # A channel that nobody counts spoils nothing.
+    assert [type(event) for event in wire.take(packet(2, 0, 15 << 16))] == [Watermark]
 
 
 def test_packets_of_another_make_are_told_of() -> None:
@@ -104,6 +108,30 @@ def test_the_rz_is_asked_to_send_and_nothing_else_is_said() -> None:
 def test_what_cannot_be_is_refused(options: dict[str, str], sentence: str) -> None:
     with pytest.raises(SourceError, match=sentence):
         create_source("tdt", {"channels": "1", **options})
+
+
+def test_a_channel_that_the_packets_do_not_have_is_not_counted_as_silent() -> None:
+    wire = a_wire("5")
+    assert wire.take(packet(1, 0, 0x11111111, 0x11111111)) == []
+    assert "it ends before channel 5" in next(iter(wire.troubles))
+    assert wire.take(packet(1, 0, 0, 0, 0)) != []
+
+
+class NoWay:
+    """A socket whose cable is out."""
+
+    def send(self, _: bytes) -> int:
+        raise OSError(101, "Network is unreachable")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_network_that_is_away_is_silence_and_no_error() -> None:
+    reader = RzReader(("127.0.0.1", 22_022))
+    reader.close()
+    reader._socket = NoWay()  # type: ignore[assignment]
+    assert reader.read(0.0) == []
 
 
 class Synapse(BaseHTTPRequestHandler):

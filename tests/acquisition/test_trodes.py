@@ -66,9 +66,7 @@ def test_only_the_lines_that_matter_make_edges() -> None:
     wire = a_wire(Rules(onset="word", line=8, word_bits=4, photodiode="2"))
     wire.take(digital(sample(100)))
     *events, _ = wire.take(digital(sample(101, 1 << 20), sample(102, 0b101 << 8), sample(103, 0b101 << 8 | 4)))
-    assert events == [
-        Edge(102, 8, True), Edge(102, 10, True), Word(102, 5), Edge(103, 2, True), Word(103, 5),
-    ]  # fmt: skip
+    assert events == [Edge(102, 8, True), Edge(102, 10, True), Word(102, 5), Edge(103, 2, True)]
 
 
 def test_samples_that_are_left_out_are_a_gap_that_takes_the_next_edge_along() -> None:
@@ -176,6 +174,16 @@ def test_no_trodes_and_a_trodes_that_keeps_to_itself_are_said(monkeypatch: pytes
             look_up(("127.0.0.1", int(peer.options["port"])), "source.spikes")
         with pytest.raises(SourceError, match="on its own PC only"):
             look_up(("localhost", int(peer.options["port"])), "source.digital")
+
+
+def test_an_endpoint_that_is_none_is_said_once_and_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(BehindTrodes(["1"])) as peer:
+        peer.endpoints["source.spikes"] = "nonsense"
+        now_s = iter(range(100))
+        reader = TrodesReader(("127.0.0.1", int(peer.options["port"])), lambda: float(next(now_s)))
+        assert [reader.read(0.0), reader.read(0.0)] == [[], []]
+        reader.close()
+    assert caplog.text.count("nonsense is no address") == 1
 
 
 def test_a_service_that_is_no_trodes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
