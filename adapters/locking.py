@@ -16,7 +16,10 @@ HITS = 0.9
 LEAST_LEAD = 2
 """By how many onsets the best shift must lead: one interval off, each trial of a regular train lacks just one."""
 SLACK_S = 0.25
-"""By how much an edge may arrive after the report of its trial: a stream is slower than the display's report."""
+"""By how much an edge may arrive after the report of its trial: a stream is slower than the display's report.
+
+Where trials follow each other faster than that, half their distance: else the next trial's edges could be this one's.
+"""
 PROBES = 5
 
 
@@ -74,13 +77,20 @@ def _candidates(onsets: Marks, edges: Marks, tolerance_s: float) -> Seconds:
 def _hits(onsets: Marks, edges: Marks, shifts_s: Seconds, tolerance_s: float) -> NDArray[np.int64]:
     """Return [n_shifts] how many onsets have an edge of theirs, under each shift."""
     wanted_s = onsets.times_s + shifts_s[:, None]
+    by_s = onsets.at_s + min(SLACK_S, _between_trials_s(onsets) / 2)
     after = np.searchsorted(edges.times_s, wanted_s).clip(1, max(1, len(edges.times_s) - 1))
     hit = np.zeros(wanted_s.shape, np.bool_)
     for nearest in (after - 1, after.clip(max=len(edges.times_s) - 1)):
         hit |= (
             (np.abs(edges.times_s[nearest] - wanted_s) <= tolerance_s)
             & (edges.codes[nearest] == onsets.codes)
-            & (edges.at_s[nearest] <= onsets.at_s + SLACK_S)
+            & (edges.at_s[nearest] <= by_s)
         )
     n_hits: NDArray[np.int64] = np.count_nonzero(hit, axis=1)
     return n_hits
+
+
+def _between_trials_s(onsets: Marks) -> float:
+    """Return the shortest time from one trial to the next; the onsets of a trial are heard of at once."""
+    _, firsts = np.unique(onsets.at_s, return_index=True)
+    return float(np.diff(np.sort(onsets.times_s[firsts])).min(initial=np.inf))

@@ -16,6 +16,7 @@ from adapters.detection import DetectionRules, SpikeDetector
 from adapters.events import Begin, Chunk, Edge, Event, Spikes, Watermark, Word
 from adapters.guard import EVERY_S, Guard
 from adapters.live import LiveSource
+from adapters.patience import ask_for
 from adapters.pump import CUT, Pump
 from adapters.readers import CONNECT_S, RETRY_S, Read
 from adapters.rules import Rules, number, parse_rules, port_number, whole
@@ -215,10 +216,14 @@ def spikeglx(
     sync_channel: str = SYNC_CHANNEL,
     k: str = "4.5",
     lockout_ms: str = "2",
+    wait_s: str = "0",
     tap: str = "",
     **options: str,
 ) -> LiveSource:
-    """Return the source that finds spikes on these acquisition channels; `stream` is SpikeGLX's js and ip."""
+    """Return the source that finds spikes on these acquisition channels; `stream` is SpikeGLX's js and ip.
+
+    SpikeGLX must run, and has `wait_s` to begin.
+    """
     rules = parse_rules(options, line=6)
     columns = parse_channels(channels)
     sync = whole("sync_channel", sync_channel)
@@ -231,7 +236,7 @@ def spikeglx(
     wire = SpikeGlxWire(
         columns,
         rules,
-        _ask_rate(address, stream),
+        ask_for(whole("wait_s", wait_s), lambda: _ask_rate(address, stream)),
         DetectionRules(number("k", k), number("lockout_ms", lockout_ms) / 1000),
         sync,
     )

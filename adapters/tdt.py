@@ -5,6 +5,7 @@ is the number of the bin, which rises by one a packet, word 1 the digital lines 
 binner's counts, 4 bits each. Times are known to a bin, no better.
 """
 
+import logging
 import select
 import socket
 import struct
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from adapters.synapse import synapse_guard
 from adapters.tap import open_tap
 from adapters.troubles import note
 from adapters.unwrap import Unwrap
+from adapters.windows import Window
 
 PORT = "22022"
 MAGIC, DATA, SET_REMOTE = 0x55AA, 0, 2
@@ -44,6 +47,7 @@ REPEATED = 64
 """By how many bins a packet may come again, or behind a later one."""
 MAX_BIN_S = 0.005
 """An onset is known to a bin: with longer ones, windows would begin anywhere."""
+log = logging.getLogger(__name__)
 
 
 class TdtWire:
@@ -167,6 +171,27 @@ class RzReader:
         self._socket.close()
 
 
+class RzSource(LiveSource):
+    """Counts in whole bins, and says at the beginning of a session where its windows are then."""
+
+    bin_samples, ticks_per_s = 1, Fraction(1)
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Start afresh for a session."""
+        super().begin(settings)
+        for name, wished_s in (("response", self._windows.response_s), ("baseline", self._windows.baseline_s)):
+            counted_s = in_bins(wished_s, self.ticks_per_s, self.bin_samples)
+            if counted_s != wished_s:
+                log.info("tdt: the %s window of %s is %s in whole bins", name, _ms(wished_s), _ms(counted_s))
+
+
+def in_bins(window_s: tuple[float, float], ticks_per_s: Fraction, bin_samples: int) -> tuple[float, float]:
+    """Return where a window begins and ends in whole bins, to the microsecond."""
+    window = Window.of(window_s, ticks_per_s)
+    start, end = (-(-tick // bin_samples) * bin_samples / ticks_per_s for tick in (window.start, window.end))
+    return round(float(start), 6), round(float(end), 6)
+
+
 def tdt(
     channels: str,
     host: str = "10.1.0.100",
@@ -194,7 +219,13 @@ def tdt(
         raise SourceError(f"no way to the RZ at {host}: {error}.") from error
     wire = TdtWire(columns, rules, rate, n_samples, n_codes)
     guards = [synapse_guard(synapse_host)] if synapse_host else []
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "tdt"), companions=guards)
+    source = RzSource(wire, Pump(reader), rules, tap=open_tap(tap, "tdt"), companions=guards)
+    source.bin_samples, source.ticks_per_s = n_samples, rate
+    return source
+
+
+def _ms(window_s: tuple[float, float]) -> str:
+    return f"{1000 * window_s[0]:g} to {1000 * window_s[1]:g} ms"
 
 
 def _check_channel(name: str, n_codes: int) -> None:

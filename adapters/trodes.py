@@ -13,6 +13,7 @@ import numpy as np
 from adapters.channels import NOT_COUNTED, Columns, parse_channels
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
 from adapters.live import LiveSource
+from adapters.patience import ask_for
 from adapters.pump import CUT, Pump
 from adapters.rules import MS_PER_S, Rules, parse_rules, port_number, ticks_per_second, whole
 from adapters.source import SourceError
@@ -178,16 +179,21 @@ def trodes(
     port: str = "49152",
     rate_hz: str = "",
     grace_ms: str = GRACE_MS,
+    wait_s: str = "0",
     tap: str = "",
     **options: str,
 ) -> LiveSource:
-    """Return the source that counts the spikes of these nTrodes; Trodes must run with its network on."""
+    """Return the source that counts the spikes of these nTrodes; Trodes must run with its network on.
+
+    If its sample rate has to be asked for, it has `wait_s` to begin.
+    """
     rules = parse_rules(options)
     columns = parse_channels(channels)
     if not all(name.partition(":")[0].isdecimal() for name in columns.names):
         raise SourceError(f"channels of Trodes are ids of nTrodes, such as 5 or 5:1, got {channels!r}.")
     address = (host, port_number("port", port))
-    rate = ticks_per_second("rate_hz", rate_hz) if rate_hz else ask_rate(address)
+    patience_s = whole("wait_s", wait_s)
+    rate = ticks_per_second("rate_hz", rate_hz) if rate_hz else ask_for(patience_s, lambda: ask_rate(address))
     wire = TrodesWire(columns, rules, Fraction(rate), whole("grace_ms", grace_ms))
     return LiveSource(wire, Pump(TrodesReader(address)), rules, tap=open_tap(tap, "trodes"))
 

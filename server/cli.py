@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -18,6 +19,7 @@ from protocol.plugins import PluginError, load
 from protocol.software import software
 from server import build
 from server.config import ConfigError, load_config
+from server.crashes import Crashes, kills_server, last_words
 from server.database import SessionFileError
 from server.engine import Engine, WorkFailed
 from server.export.command import export
@@ -37,6 +39,7 @@ from server.status.command import status
 from server.status.process import PORT, beside
 from server.study_command import study
 from server.summing_up import sum_up
+from server.supervised import supervise
 from server.twin_command import twin
 from server.verify_command import verify
 
@@ -180,6 +183,10 @@ def _carry_through(
     keys: Path | None = None, insecure: bool = False, system: str = "",
 ) -> None:  # fmt: skip
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
+    if fast is not None and kills_server(built):
+        supervise(built, fast, quiet, page, display, system)
+        sum_up(built.file.path, Console(quiet=quiet, soft_wrap=True, markup=False))
+        return
     console = Console(quiet=quiet, soft_wrap=True, markup=False)
     names = {evolution.number: evolution.name for evolution in built.evolutions}
     limits = {number: table.generations for number, table in enumerate(built.config.evolutions, 1)}
@@ -196,9 +203,10 @@ def _carry_through(
         with shown as opened, Terminal(console, names, limits) as watch, peers as started:
             if opened is not None:
                 console.print(f"status page  {opened.url}")
+            crashes = Crashes(built, watch, partial(_strike, started, console, built.file.path)) if started else None
             engine = Engine(
                 built.session, built.evolutions, router, built.file, built.config.acquisition.stale_after_s,
-                watch, started.check if started else lambda: None, hold=fast is None,
+                crashes.watch if crashes else watch, started.check if started else lambda: None, hold=fast is None,
             )  # fmt: skip
             if hold:
                 engine.ask(Control(uuid4().hex, "pause", "--hold"))
@@ -208,6 +216,12 @@ def _carry_through(
     finally:
         built.file.close()
     sum_up(built.file.path, console)
+
+
+def _strike(peers: Peers, console: Console, path: Path, what: str) -> None:
+    if what == "crash_server":
+        last_words(console, path)
+    peers.strike(what)
 
 
 def _say_loudly(address: str) -> None:

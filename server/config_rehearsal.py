@@ -14,11 +14,11 @@ class Fault(Table):
 
     what: Literal[
         "stall", "lose", "clock", "photodiode", "channel", "storm", "crash_simulator",
-        "look_away", "slow", "crash_display",
+        "crash_adapter", "crash_server", "look_away", "slow", "crash_display",
     ]  # fmt: skip
-    """`stall`, `lose`, `clock`, `photodiode`, `channel`, `storm`, `crash_simulator`; `look_away`, `slow`, `crash_display`."""  # noqa: E501
+    """`stall`, `lose`, `clock`, `photodiode`, `channel`, `storm`, `crash_simulator`, `crash_adapter`, `crash_server`; `look_away`, `slow`, `crash_display`."""  # noqa: E501
     generation: int = Field(0, ge=0, lt=MAX_GENERATIONS)
-    """When, for what happens to the recording."""
+    """When, for all but the last three."""
     trial: int = Field(0, ge=0)
     """When, for what happens at the display: the last three."""
     seconds: float = Field(5, ge=0, le=3600)

@@ -58,7 +58,7 @@ class Server(Table):
 class OptimizerPart(Open):
     """What searches the latent space. All other keys are parameters of that optimizer."""
 
-    name: OptimizerName = "genetic"
+    name: OptimizerName = "sphere_mirror"
     """An optimizer's name, or `package.module:Class`."""
 
 

@@ -231,7 +231,8 @@ class Router:
             alive = not link.lost and self._clock() - link.heard_s <= PEER_LOST_S
             same = (other == identity or link.hello.instance == hello.instance) and link.key == key
             if link.role == hello.role and alive and not same:
-                return f"this server has a {hello.role} already: {link.hello.name}. Stop that one first."
+                role = "an acquisition side" if hello.role == Role.ACQUISITION else f"a {hello.role}"
+                return f"this server has {role} already: {link.hello.name}. Stop that one first."
         return ""
 
     def _is_final(self, hello: Hello, key: str) -> bool:

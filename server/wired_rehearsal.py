@@ -9,12 +9,13 @@ from typing import Any
 
 from server.config import Config, ConfigError
 
+ADAPTER = "acquisition adapter"
 Command = Callable[[int], list[str]]
 """What to run after `python -m`, by how often it was started before."""
 
 
 def wired_commands(
-    config: Config, address: str, fast: bool, system: str, direct: Mapping[str, Command], drift_ppm: float = 0.0
+    config: Config, address: str, fast: bool, system: str, direct: Mapping[str, Command]
 ) -> dict[str, Command]:
     """Return the programs of a rig whose recording system is simulated, in the order to start them in.
 
@@ -27,14 +28,13 @@ def wired_commands(
         "channels": list(dict.fromkeys(name for each in config.evolutions for name in _channels(each))),
         "settings": config.acquisition_settings(),
         "fast": fast,
-        "drift_ppm": drift_ppm,
     }
     programs = _asked(system, address, wishes)
     screen, *wired = programs["stimulus client"]
     return {
         "simulated recording": lambda lives: [*programs["simulated recording"], *_neurons(simulator(lives))],
         "stimulus client": lambda lives: [screen, *client(lives)[1:], *wired],
-        "acquisition adapter": lambda _: [*programs["acquisition adapter"], *_patience(simulator(0))],
+        ADAPTER: lambda _: [*programs[ADAPTER], *_patience(simulator(0))],
     }
 
 

@@ -1,9 +1,11 @@
 """The cable between a simulated rig's screen and its recording: light, onset pulses and one clock.
 
 On a rig the animal sees the screen, and a wire carries each onset to the amplifier. Here both go over one ZeroMQ
-connection, from what the stimulus client has truly flipped; the server takes no part in it. In real time each side has
-the clock of this machine. In simulated time the recording has the only clock: the screen asks it for the time before a
-flip, says to which time it went, and the recording goes on from there.
+connection, from what the stimulus client has truly flipped; the server takes no part in it. A drill that is the
+recording's business goes the same way: the adapter, which is a rig's, must find out by itself.
+
+In real time each side has the clock of this machine. In simulated time the recording has the only clock: the screen
+asks it for the time before a flip, says to which time it went, and the recording goes on from there.
 """
 
 from collections.abc import Iterator
@@ -63,11 +65,18 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
+class Drill:
+    """Something is to go wrong with the recording, now."""
+
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Goodbye:
     """The screen goes dark."""
 
 
-Said = Light | Gone | Asked | Flip | Pulse | Goodbye
+Said = Light | Gone | Asked | Flip | Pulse | Drill | Goodbye
 
 
 class CableError(RuntimeError):
@@ -99,6 +108,10 @@ class ScreenEnd:
     def pulse(self, presentation_id: int, stimulus_id: int, at_s: float) -> None:
         """Say that an image came on."""
         self._say("pulse", presentation_id, stimulus_id, at_s)
+
+    def drill(self, arguments: dict[str, Any]) -> None:
+        """Pass on what an operator wants to go wrong: nobody else here knows the recording."""
+        self._say("drill", {key: value for key, value in arguments.items() if isinstance(value, str | int | float)})
 
     def now_s(self) -> float:
         """Return the recording's simulated time, which stands still until the next `flip`."""
@@ -182,6 +195,8 @@ def _read(peer: bytes, said: list[Any]) -> Said:
             return Pulse(presentation_id, stimulus_id, at_s, peer)
         case ["now" | "there?" as what, number]:
             return Asked(peer, number, what == "now")
+        case ["drill", arguments]:
+            return Drill(arguments)
         case ["goodbye"]:
             return Goodbye()
     raise CableError(f"the screen said {said[:1]}, which makes no sense: are both ends of one version?")

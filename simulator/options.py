@@ -4,11 +4,13 @@ from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Any
 
+from adapters.rules import MS_PER_S
 from adapters.source import SourceError
 from protocol.plugins import nearest
 from simulator.arrays import Array, channel_numbers, known_array, network_array
 from simulator.faults import AcquisitionFaults, parse_faults
 from simulator.firing import AROUND_S, Firing, FlatFiring, PresetFiring, Windows
+from simulator.jitter import Jitter
 from simulator.models import create_network
 from simulator.neurons import Exact, Gain, Poisson
 from simulator.presets import PARAMETERS, create_preset, meanings
@@ -19,6 +21,12 @@ NOISES = ("poisson", "none")
 ZEROS = ("0", "worst_reference")
 KNOWN = "known"
 DEFAULT_SPIKES = "20"
+PPM = 1e-6
+MAX_DRIFT_PPM = 1000
+"""Quartz is a hundred times better; what drifts more tells its sample rate wrongly."""
+MAX_JITTER_MS = 100.0
+OF_RECORDING = ("loss_rate", "drift_ppm", "jitter_ms", "faults", "lives")
+"""Options that are no neuron's: where the recording has a wire of its own, it sees to them itself."""
 
 
 def _option(default: str, meaning: str) -> Any:
@@ -49,6 +57,8 @@ class Options:
     zero_at: str = _option("0", "The activation that is worth no spikes: `0`, or for logits rather `worst_reference`.")
     noise: str = _option("", "`poisson` or `none`; of presets: what these take away.")
     loss_rate: str = _option("0", "Share of showings whose data are lost on the way; they are shown again.")
+    drift_ppm: str = _option("0", "How much faster the recording's clock runs than the display's; over a wire only (`--as`), as a direct simulator has no clock.")  # fmt: skip # noqa: E501
+    jitter_ms: str = _option("0", "How far onsets stray from where the display says: standard deviation. One that strays 8 ms or more is not measured, and shown again.")  # fmt: skip # noqa: E501
     faults: str = _option("", "What is to go wrong, and when: below.")
     lives: str = _option("0", "How often this simulator was started again after a crash; a dry run says so.")
     seed: str = _option("0", "Where all random numbers start; a dry run gives the session's.")
@@ -78,6 +88,8 @@ class Options:
         number("spikes_at_best_reference", self.spikes_at_best_reference or DEFAULT_SPIKES)
         self._check_preset()
         whole("seed", self.seed)
+        number("jitter_ms", self.jitter_ms, MAX_JITTER_MS)
+        _ = self.clock_drift
 
     def _check_preset(self) -> None:
         if self.preset:
@@ -118,9 +130,25 @@ class Options:
 
     def trouble(self) -> AcquisitionFaults:
         """Return what is to go wrong."""
-        schedule = parse_faults(self.faults)
-        loss = number("loss_rate", self.loss_rate, 1.0)
-        return AcquisitionFaults(schedule, whole("seed", self.seed), whole("lives", self.lives), loss_rate=loss)
+        loss, lives = number("loss_rate", self.loss_rate, 1.0), whole("lives", self.lives)
+        return AcquisitionFaults(parse_faults(self.faults), whole("seed", self.seed), lives, loss, jitter=self.jitter)
+
+    @property
+    def clock_drift(self) -> float:
+        """Seconds that the recording's clock gains a second."""
+        try:
+            ppm = float(self.drift_ppm)
+        except ValueError:
+            ppm = inf
+        if not abs(ppm) <= MAX_DRIFT_PPM:
+            limits = f"from -{MAX_DRIFT_PPM} to {MAX_DRIFT_PPM}"
+            raise SourceError(f"drift_ppm must be a number {limits}, got {self.drift_ppm!r}.")
+        return ppm * PPM
+
+    @property
+    def jitter(self) -> Jitter:
+        """How far onsets stray."""
+        return Jitter(number("jitter_ms", self.jitter_ms, MAX_JITTER_MS) / MS_PER_S, whole("seed", self.seed))
 
     def _overrides(self) -> dict[str, str]:
         quiet = {"regularity": "inf", "gain_sd": "0", "artefacts": "0", "bursts": "0", "refractory_ms": "0"}

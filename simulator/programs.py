@@ -12,26 +12,24 @@ from typing import Any
 
 from adapters.source import create_source
 from protocol.plugins import PluginError
-from simulator.wires import HOST, WIRES, adapter_options, free_ports, name_channels
-
-FAST = 20.0
-"""How many times faster than real time at most: what a wire needs to arrive must be little beside a trial."""
+from simulator.wires import HOST, WIRES, adapter_options, find_wire, free_ports, name_channels, recording_options
 
 
 def programs(system: str, address: str, wishes: dict[str, Any]) -> dict[str, list[str]]:
     """Return the command of each program, after `python -m`; raise PluginError for what cannot be had.
 
     `wishes` holds `neurons` (options of the simulator), `channels` (that the evolutions name), `settings` (windows),
-    `fast` and `drift_ppm`. Neurons, and what the client is told beside the cable, are left to who starts them.
+    `fast`. Neurons, and what the client is told beside the cable, are left to who starts them.
     """
     units = create_source("simulator", wishes["neurons"]).channels
     told = adapter_options(system, name_channels(system, units, wishes["channels"]))
     cable = f"tcp://{HOST}:{free_ports(1)[0]}"
     return {
         "simulated recording": [
-            "simulator.record", system, "--once", "--cable", cable, *_options("-o", told),
-            "--settings", json.dumps(wishes["settings"]), "--drift-ppm", str(wishes["drift_ppm"]),
-            *(["--fast", str(FAST)] if wishes["fast"] else []),
+            "simulator.record", system, "--once", "--cable", cable,
+            *_options("-o", told | recording_options(system, wishes["fast"])),
+            "--settings", json.dumps(wishes["settings"]),
+            *(["--fast", str(find_wire(system).speed)] if wishes["fast"] else []),
         ],
         "stimulus client": ["simulator.screen", "--cable", cable],
         "acquisition adapter": ["adapters.serve", system, address, *_options("-o", told)],

@@ -23,8 +23,12 @@ from adapters.peers.block import Block, Place
 from adapters.rules import Rules
 from adapters.source import create_source
 from protocol.plugins import PluginError
-from simulator.cable import Asked, CableError, Flip, Gone, Goodbye, Light, Pulse, RecordingEnd, Said
+from simulator.cable import Asked, CableError, Drill, Flip, Gone, Goodbye, Light, Pulse, RecordingEnd, Said
+from simulator.jitter import Jitter
+from simulator.lulls import Irregular
+from simulator.mishaps import Mishaps
 from simulator.neurons_on_record import SeeingNeurons, Window
+from simulator.options import OF_RECORDING, PPM, Options
 from simulator.pace import Pace, RealTime, SimulatedTime
 from simulator.recording import Oscillator, Recording
 from simulator.wires import WIRES, check_channels, find_wire, name_channels
@@ -32,14 +36,21 @@ from simulator.wires import WIRES, check_channels, find_wire, name_channels
 LISTEN_S = 0.001
 SPONTANEOUS_HZ = 10.0
 """Of neurons that see nothing."""
-PPM = 1e-6
 log = logging.getLogger(__name__)
 
 
 class Recorder:
     """Neurons that see what the screen shows, and the recording that is made of them, as long as time goes on."""
 
-    def __init__(self, neurons: "Future[SeeingNeurons]", recording: Recording, cable: RecordingEnd, pace: Pace) -> None:
+    def __init__(
+        self,
+        neurons: "Future[SeeingNeurons]",
+        recording: Recording,
+        cable: RecordingEnd,
+        pace: Pace,
+        mishaps: Mishaps,
+        jitter: Jitter,
+    ) -> None:
         self.stopped = False
         self.once = False
         """Whether to stop when the screen has said goodbye; a real recording goes on."""
@@ -47,7 +58,9 @@ class Recorder:
         self.n_channels = 0
         self._random = np.random.default_rng(0)
         self._neurons, self._recording, self._cable, self._pace = neurons, recording, cable, pace
+        self._mishaps, self._jitter = mishaps, jitter
         self._before_s = 0.0
+        self._flipped_s: float | None = None
         self._pulsed_s = pace.until_s()
 
     def keep_back(self, before_s: float) -> None:
@@ -60,9 +73,10 @@ class Recorder:
         self._recording.begin(self._pace.until_s() - self._before_s)
         while not self.stopped:
             until_s = self._pace.until_s() - self._before_s
-            while self._recording.can_give(length, until_s) and not self.stopped:
+            while self._recording.can_give(length, until_s) and not (self.stopped or self._mishaps.stand_still):
                 self._pulse_by_itself()
-                yield self._recording.block(length)
+                if (block := self._mishaps.pass_on(self._recording.block(length))) is not None:
+                    yield block
             # A recording runs before there is a neuron: the screen is not answered until there is.
             if wait([self._neurons], LISTEN_S).done:
                 for said in self._cable.heard(LISTEN_S):
@@ -75,24 +89,37 @@ class Recorder:
             case Gone(stimulus_ids):
                 neurons.forget(stimulus_ids)
             case Asked(flips=flips):
+                if not flips:
+                    self._let_go()
                 self._cable.tell(said, self._pace.asked() if flips else self._pace.until_s())
             case Flip(at_s, in_trial):
+                self._flipped_s = at_s
                 self._pace.flipped(at_s, in_trial)
             case Pulse():
                 self._fire(neurons, said)
+            case Drill(arguments):
+                self._mishaps.drill(arguments)
             case Goodbye():
                 self.stopped = self.once
 
+    def _let_go(self) -> None:
+        """Wait no longer for the next flip of a screen that died in a trial: another one has come."""
+        if self._flipped_s is not None:
+            self._pace.flipped(self._flipped_s, in_trial=False)
+
     def _fire(self, neurons: SeeingNeurons, pulse: Pulse) -> None:
-        """Record a showing; one that no neuron saw, or that is to be lost, leaves no pulse, and is shown again."""
+        """Record a showing; one that no neuron saw, or that its source has lost, leaves no pulse: it is shown again."""
         if not neurons.knows(pulse.stimulus_id):
             self._cable.ask_for_light(pulse.peer)
             return
-        spikes = neurons.respond(pulse.presentation_id, pulse.stimulus_id, pulse.at_s)
-        if spikes is None:
+        presentation = pulse.presentation_id
+        self._mishaps.reach(presentation)
+        fired = neurons.respond(presentation, pulse.stimulus_id, pulse.at_s)
+        if fired is None:
             return
-        n_late = self._recording.n_late
-        self._recording.show(pulse.at_s, *spikes, Rules().code(pulse.presentation_id))
+        spikes = self._mishaps.spikes(presentation, *fired)
+        onset_s, n_late = pulse.at_s + self._jitter.of(presentation), self._recording.n_late
+        self._mishaps.shown(presentation, self._recording.show(onset_s, *spikes, Rules().code(presentation)))
         if self._recording.n_late > n_late:
             log.warning("an onset came late: its time was recorded already, so its spikes are not counted")
 
@@ -132,10 +159,12 @@ def build(options: argparse.Namespace) -> tuple[Recorder, Behind]:
     wire = dict(options.option)
     settings = json.loads(options.settings)
     response_s, baseline_s = (_window(settings, name) for name in ("response_window_s", "baseline_window_s"))
+    windows_s = (response_s, baseline_s)
     channels = tuple(filter(None, wire.get("channels", "").split(",")))
+    own, neural = _parted(dict(options.neuron))
 
     def neurons_of(channels: Sequence[str]) -> SeeingNeurons:
-        source = create_source(options.neurons, dict(options.neuron))
+        source = create_source(options.neurons, neural)
         name_channels(options.system, source.channels, channels)
         return SeeingNeurons(source, response_s, baseline_s)
 
@@ -144,18 +173,30 @@ def build(options: argparse.Namespace) -> tuple[Recorder, Behind]:
     check_channels(options.system, channels)
     cable = RecordingEnd(options.cable)
     behind = BEHIND[options.system](list(channels), Place(wire, options.wait))
-    pace = SimulatedTime(options.fast, time.monotonic, time.sleep) if options.fast else RealTime(time.perf_counter)
-    clock = Oscillator(behind.rate, options.first_tick, pace.until_s(), options.drift_ppm * PPM)
-    recording = Recording(clock, int(wire.get("line", 0)), (response_s, baseline_s))
-    recorder = Recorder(neurons, recording, cable, pace)
-    recorder.keep_back(max(0.0, -response_s[0], -baseline_s[0]))
+    pace = _pace(options.fast)
+    clock = Oscillator(behind.rate, options.first_tick, pace.until_s(), options.drift_ppm * PPM + own.clock_drift)
+    line = int({"line": "0", **wire, **behind.options}["line"])
+    recording = Recording(clock, line, windows_s, behind.resolution)
+    mishaps = Mishaps(own.trouble(), behind.rate, windows_s, len(channels), behind)
+    recorder = Recorder(neurons, recording, cable, pace, mishaps, own.jitter)
+    recorder.keep_back(max(0.0, -response_s[0], -baseline_s[0]) + own.jitter.widest_s)
     recorder.pulse_every_s, recorder.once, recorder.n_channels = options.pulse_every, options.once, len(channels)
     return recorder, behind
+
+
+def _pace(speed: float) -> Pace:
+    return Irregular(SimulatedTime(speed, time.monotonic, time.sleep)) if speed else RealTime(time.perf_counter)
 
 
 def _window(settings: dict[str, Sequence[float]], name: str) -> Window:
     start_s, end_s = settings[name]
     return float(start_s), float(end_s)
+
+
+def _parted(options: dict[str, str]) -> tuple[Options, dict[str, str]]:
+    """Return what the simulator's options say of the recording, and those that are left for the neurons."""
+    own = {key: options[key] for key in (*OF_RECORDING, "seed") if key in options}
+    return Options(**own), {key: value for key, value in options.items() if key not in OF_RECORDING}
 
 
 def _pair(text: str) -> tuple[str, str]:

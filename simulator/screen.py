@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.messages import Control, Message
 from simulator.cable import CableError, ScreenEnd
 from stimulus_client.client import MISTAKES, serve
 from stimulus_client.conversation import Client
@@ -61,6 +62,10 @@ class WiredScreen:
                 self._cable.light(each, image)
         return at_s
 
+    def drill(self, arguments: dict[str, Any]) -> None:
+        """Pass on what is to go wrong; the recording knows what of it is its own."""
+        self._cable.drill(arguments)
+
     def mark(self, presentation_id: int) -> None:
         """Send the pulse of the image that has just come on."""
         if self._on is not None:
@@ -82,6 +87,15 @@ class WiredScreen:
         """Give the screen back, and let go of the cable."""
         self._display.close()
         self._cable.close()
+
+
+class WiredClient(Client):
+    """The client, with one message more for its screen."""
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Control) and message.action == "drill" and isinstance(self.display, WiredScreen):
+            self.display.drill(message.arguments)
+        super()._take(message)
 
 
 class OnsetLine(Markers):
@@ -110,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cable.wait()
         screen = WiredScreen(_display(options, cable), cable)
         devices = Devices(markers=OnsetLine(screen), named={"gaze": options.gaze, "reward": options.reward})
-        client = Client(options.address, screen, devices)
+        client = WiredClient(options.address, screen, devices)
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: client.stop())
         status, sentence = serve(client, options.patience)

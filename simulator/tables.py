@@ -2,7 +2,7 @@
 
 from math import isinf
 
-from simulator.faults import MEANINGS, OF_DISPLAY
+from simulator.faults import MEANINGS, OF_DISPLAY, OF_PROGRAMS
 from simulator.options import described
 from simulator.presets import PARAMETERS, meanings, presets
 
@@ -37,7 +37,8 @@ def courses_table() -> str:
 
 def faults_table() -> str:
     """Return every fault, as Markdown."""
-    lines = [f"| `{what}` | {'display' if what in OF_DISPLAY else 'recording'} | {m} |" for what, m in MEANINGS.items()]
+    where = dict.fromkeys(OF_DISPLAY, "display") | dict.fromkeys(OF_PROGRAMS, "program")
+    lines = [f"| `{what}` | {where.get(what, 'recording')} | {meaning} |" for what, meaning in MEANINGS.items()]
     return "\n".join(["| what | where | what happens |", "|---|---|---|", *lines])
 
 

@@ -9,6 +9,10 @@ from adapters.source import SourceError
 from protocol.plugins import nearest
 
 HOST = "127.0.0.1"
+PATIENCE_S = "60"
+"""Of adapters that ask the recording something first: the simulated one begins beside them."""
+FAST = 20.0
+"""How many times faster than real time at most: what a wire needs to arrive must be little beside a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,16 @@ class Wire:
     example: str = "any name without a comma"
     numbered: str = ""
     """What the n-th channel is called, where it cannot have a unit's name."""
+    recording: dict[str, str] = field(default_factory=dict)
+    """What the recording is told besides;"""
+    fast: dict[str, str] = field(default_factory=dict)
+    """and instead, in simulated time."""
+    speed: float = FAST
+    """How many times faster than real time it is then at most."""
 
 
 NUMBERED = Wire(channel=r"[1-9]\d*", example="a number from 1, such as 7", numbered="{}")
+SORTED = replace(NUMBERED, channel=r"[1-9]\d*(:\d+)?", example="a number from 1, such as 7, or one of its units, 7:1")
 WIRES = {
     "bridge": Wire(),
     "open_ephys": Wire(),
@@ -34,7 +45,20 @@ WIRES = {
     ),
     "blackrock": replace(NUMBERED, options={"host": HOST}),
     "plexnet": NUMBERED,
-    "lsl": replace(NUMBERED, ports=(), options={"onset": "ttl"}),
+    "spikeglx": Wire(
+        options={"wait_s": PATIENCE_S},
+        channel=r"\d|[1-9]\d|[12]\d\d|3[0-7]\d|38[0-3]",
+        example="a number from 0 to 383, such as 12",
+        numbered="{}",
+    ),
+    # Each sample is a message: in simulated time there must be fewer.
+    "trodes": replace(
+        SORTED, options={"wait_s": PATIENCE_S}, recording={"rate_hz": "30000"}, fast={"rate_hz": "5000"}, speed=10.0
+    ),
+    # Datagrams that come too fast are lost.
+    "tdt": replace(SORTED, options={"host": HOST, "bin_samples": "24"}, speed=5.0),
+    # Streams of their own for spikes, markers and watermark: how far they may come apart is real time.
+    "lsl": replace(NUMBERED, ports=(), options={"onset": "ttl"}, speed=5.0),
 }
 
 
@@ -58,6 +82,12 @@ def adapter_options(system: str, channels: Sequence[str]) -> dict[str, str]:
     if system == "lsl":
         named = {name.lower(): f"{name}{ports[0]}" for name in ("Spikes", "Markers", "Watermark")}
     return {**wire.options, **named, "channels": ",".join(channels)}
+
+
+def recording_options(system: str, fast: bool) -> dict[str, str]:
+    """Return what the recording is told beside what its adapter is told."""
+    wire = find_wire(system)
+    return {**wire.recording, **wire.fast} if fast else wire.recording
 
 
 def check_channels(system: str, channels: Sequence[str]) -> None:

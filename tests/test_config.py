@@ -32,7 +32,7 @@ def test_the_shortest_file_has_a_default_for_everything_else() -> None:
     config = a_config()
     [evolution] = config.evolutions
     assert (evolution.optimizer.name, evolution.generator.name, evolution.scorer.name) == (
-        "genetic",
+        "sphere_mirror",
         "embedded",
         "rate",
     )

@@ -1,16 +1,23 @@
 """A fire drill: an operator's wish that the server passes on, and that only a rehearsal's peers take up."""
 
-from typing import Any
+import time
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from builders import a_display, a_session, an_acquisition, recorded, sent
 from pydantic import ValidationError
 
 from protocol.messages import Acknowledge, Control, Role
+from server import build
 from server.actions import State
+from server.config import parse_config
 from server.status.controls import Asked
+from server.status.records import about, open_records
 from simulator.behaviour import Animal
+from simulator.faults import MEANINGS, offered
 from simulator.source import SimulatedUnits
+from tests.rig import CONFIG
 
 DRILL = Control("c1", "drill", "me", {"what": "stall", "seconds": 5.0})
 
@@ -37,6 +44,28 @@ def test_the_page_asks_for_a_drill_by_name() -> None:
         Asked(**asked | {"what": "earthquake"})
     with pytest.raises(Exception, match="needs something to say"):
         Asked(**asked | {"what": ""}).control()
+
+
+def test_what_can_go_wrong_can_be_asked_for() -> None:
+    assert set(get_args(Asked.model_fields["what"].annotation)) == {"", *MEANINGS}
+
+
+@pytest.mark.parametrize(
+    ("begun_as", "drills"),
+    [
+        ({}, {}),
+        ({"rehearsal": '{"fast": true}'}, offered("")),
+        ({"rehearsal": '{"as": "plexnet"}'}, offered("plexnet")),
+    ],
+)
+def test_the_page_offers_in_words_what_fits_the_rehearsal_and_nothing_on_a_rig(
+    begun_as: dict[str, str], drills: dict[str, str], tmp_path: Path
+) -> None:
+    config = parse_config(CONFIG.format(address="tcp://127.0.0.1:*", generations=1), "the test")
+    path = tmp_path / "s.xdream"
+    build.begin(config, build.Changes(), path, time.time, **begun_as).file.close()
+    with open_records(path) as records:
+        assert about(records).drills == drills
 
 
 def test_a_rehearsal_s_peers_take_it_up_each_its_own() -> None:

@@ -7,13 +7,16 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from adapters.source import SourceError
 from protocol.ids import presentation_id, stimulus_id
 from protocol.messages import Onsets, Responses, StimulusBatch
 from server.config import ConfigError, parse_config
 from server.config_rehearsal import Fault as FaultTable
 from server.rehearsal import _display, _simulator
 from simulator.behaviour import Animal
-from simulator.faults import MEANINGS, AcquisitionFaults, Fault, parse_faults
+from simulator.faults import DRILLS, MEANINGS, AcquisitionFaults, Fault, offered, parse_faults
+from simulator.jitter import Jitter
+from simulator.options import Options
 from simulator.source import SimulatedUnits
 
 N_SLOTS = 40
@@ -82,6 +85,32 @@ def test_answers_say_what_was_lost_and_a_showing_that_is_repeated_draws_the_same
         again, undisturbed = measured("photodiode generation=2", 2, attempt=1, **options), measured("", 2, **options)
         np.testing.assert_array_equal(again.spike_counts, undisturbed.spike_counts)
         np.testing.assert_array_equal(again.spike_times_s, undisturbed.spike_times_s)
+
+
+def test_onsets_that_stray_too_far_are_not_measured_and_others_count_as_if_they_did_not() -> None:
+    calm, jittery = measured("", 2), measured("", 2, jitter_ms="5")
+    astray = ~jittery.measured
+    assert 0 < astray.sum() < N_SLOTS / 2
+    assert jittery.reason == f"{astray.sum()} with an onset too far from where the clocks put it"
+    np.testing.assert_array_equal(jittery.spike_counts[~astray], calm.spike_counts[~astray])
+    assert (measured("", 2, attempt=1, jitter_ms="5").measured != jittery.measured).any()
+    assert measured("", 2, jitter_ms="1").measured.all()
+
+
+def test_a_jitter_is_as_wide_as_asked_and_has_an_end() -> None:
+    jitter = Jitter(0.003, seed=1)
+    late_s = np.array([jitter.of(each) for each in range(2000)])
+    assert np.std(late_s) == pytest.approx(0.003, rel=0.1)
+    assert np.mean(late_s) == pytest.approx(0, abs=3e-4)
+    assert np.abs(late_s).max() <= jitter.widest_s == 0.012
+
+
+def test_a_clock_that_no_recording_has_is_refused() -> None:
+    with pytest.raises(SourceError, match="drift_ppm must be a number from -1000 to 1000, got '5000'"):
+        Options(drift_ppm="5000")
+    with pytest.raises(SourceError, match="jitter_ms must be a number from 0 to 100, got '-1'"):
+        Options(jitter_ms="-1")
+    assert Options(drift_ppm="-50").clock_drift == pytest.approx(-50e-6)
 
 
 def test_a_channel_dies_for_good_and_a_storm_is_on_all_of_them() -> None:
@@ -201,6 +230,7 @@ reaction_ms = 300
     [
         ('what = "stal"\ngeneration = 3', "what must be 'stall', 'lose',"),
         ('what = "stall"', "stall needs a generation, from 1 on"),
+        ('what = "crash_server"', "crash_server needs a generation, from 1 on"),
         ('what = "look_away"\ngeneration = 2', "look_away needs a trial, from 1 on"),
         ('what = "lose"\ngeneration = 2\nshare = 3', "share must be at most 1, got 3"),
         ('what = "lose"\ngenration = 2', "genration"),
@@ -214,3 +244,9 @@ def test_a_fault_that_makes_no_sense_is_refused_in_a_sentence(table: str, senten
 
 def test_the_configuration_knows_the_faults_that_there_are() -> None:
     assert set(get_args(FaultTable.model_fields["what"].annotation)) == set(MEANINGS)
+
+
+def test_what_can_be_drilled_is_said_in_words_and_fits_the_rehearsal() -> None:
+    assert set(DRILLS) == set(MEANINGS) - {"slow"}, "slow is looking away by another name, once it is now"
+    assert offered("open_ephys") == DRILLS
+    assert set(DRILLS) - set(offered("")) == {"crash_adapter"}

@@ -4,12 +4,14 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -17,13 +19,14 @@ import pytest
 from adapters.events import Edge
 from adapters.source import SourceError
 from protocol.ids import presentation_key
-from protocol.messages import Onsets, Responses, StimulusBatch
+from protocol.messages import Control, Onsets, Responses, StimulusBatch
 from server import build
 from server.config import ConfigError, parse_config
 from server.engine import Engine
 from server.rehearsal import Peers
 from server.router import Router
-from server.wired_rehearsal import wired_commands
+from simulator.jitter import TOLERANCE_S
+from simulator.lulls import N_LULLS, Irregular
 from simulator.neurons_on_record import SeeingNeurons
 from simulator.pace import RealTime, SimulatedTime
 from simulator.programs import main as say_programs
@@ -58,48 +61,94 @@ COUNTS = """
 """
 
 
-def rehearsed(path: Path, system: str, drift_ppm: float = 0.0, killed: str = "") -> list[tuple[Any, ...]]:
-    """Run a whole rehearsal, and return the counts of all its showings; one program may be killed in the middle."""
-    config = parse_config(CONFIG, "the test")
+FAULTS = """
+[[simulator.faults]]
+what = "clock"
+generation = 1
+[[simulator.faults]]
+what = "lose"
+generation = 2
+share = 0.3
+[[simulator.faults]]
+what = "stall"
+generation = 2
+seconds = 2
+[[simulator.faults]]
+what = "crash_display"
+trial = 9
+"""
+
+
+class Rehearsed:
+    """A whole rehearsal: the counts of all its showings, and what kept others from being measured."""
+
+    def __init__(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as file:
+            self.counts = file.execute(COUNTS).fetchall()
+            self.sources = {source for (source,) in file.execute("SELECT DISTINCT onset_source FROM responses")}
+            self.reasons = [r for (r,) in file.execute("SELECT reason FROM responses WHERE NOT measured")]
+            self.alarms = [key for (key,) in file.execute("SELECT key FROM alarms")]
+            self.states = [why for (why,) in file.execute("SELECT why FROM states WHERE state = 'suspended'")]
+
+
+def rehearsed(
+    path: Path, system: str, simulator: str = "", faults: str = "", killed: str = "", drills: tuple[str, ...] = ()
+) -> Rehearsed:
+    """Run a rehearsal to its end; in the middle one program may be killed, or an operator may have his drills."""
+    config = parse_config(CONFIG.replace("[simulator]", f"[simulator]\n{simulator}") + faults, "the test")
     built = build.begin(config, build.Changes(), path, time.time)
     router = Router(config.server.address)
-    fast, drifting = True, partial(wired_commands, drift_ppm=drift_ppm)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.rehearsal.wired_commands", drifting)
-        peers = Peers(config, router.address, fast, "headless", system)
-    with peers as started, closing(built.file):
-        kill = [started._processes[killed].kill] if killed else []
+    fast = True
+    with Peers(config, router.address, fast, "headless", system) as started, closing(built.file):
+
+        def ask(what: str) -> None:
+            engine.ask(Control(uuid4().hex, "drill", "me", {"what": what, "seconds": 1.5}))
+
+        to_do: list[Callable[[], None]] = [partial(ask, what) for what in drills]
+        to_do += [started._processes[killed].kill] if killed else []
 
         def watch(row: Any) -> None:
-            if isinstance(row, Responses) and presentation_key(int(row.presentation_ids[0])).generation == 2 and kill:
-                kill.pop()()
+            if isinstance(row, Responses) and presentation_key(int(row.presentation_ids[0])).generation == 2:
+                while to_do:
+                    to_do.pop()()
 
         engine = Engine(built.session, built.evolutions, router, built.file, 1.0, watch, started.check)
         engine.run()
         router.close("session ended")
-    with closing(sqlite3.connect(path)) as file:
-        sources = {source for (source,) in file.execute("SELECT DISTINCT onset_source FROM responses")}
-        assert sources == ({"ttl"} if system else {"simulated"})
-        return file.execute(COUNTS).fetchall()
+    return Rehearsed(path)
 
 
 @pytest.fixture(scope="module")
-def direct(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     return rehearsed(tmp_path_factory.mktemp("direct") / "direct.xdream", "")
 
 
-@pytest.mark.parametrize(("system", "drift_ppm"), [("bridge", 0.0), ("open_ephys", 50.0)])
+@pytest.mark.parametrize(("system", "simulator"), [("bridge", ""), ("open_ephys", "drift_ppm = 50")])
 def test_the_wire_gives_the_counts_that_the_neurons_fired(
-    system: str, drift_ppm: float, direct: list[tuple[Any, ...]], tmp_path: Path
+    system: str, simulator: str, direct: Rehearsed, tmp_path: Path
 ) -> None:
-    assert len(direct) == 33
-    assert rehearsed(tmp_path / "wired.xdream", system, drift_ppm) == direct
+    assert len(direct.counts) == 33 and direct.sources == {"simulated"}
+    wired = rehearsed(tmp_path / "wired.xdream", system, simulator)
+    assert wired.counts == direct.counts and wired.sources == {"ttl"}
 
 
-def test_a_recording_that_dies_is_started_again_and_nothing_is_miscounted(
-    direct: list[tuple[Any, ...]], tmp_path: Path
-) -> None:
-    assert rehearsed(tmp_path / "wired.xdream", "open_ephys", killed="simulated recording") == direct
+def test_a_recording_that_dies_is_started_again_and_nothing_is_miscounted(direct: Rehearsed, tmp_path: Path) -> None:
+    assert rehearsed(tmp_path / "wired.xdream", "open_ephys", killed="simulated recording").counts == direct.counts
+
+
+def test_what_goes_wrong_on_the_wire_is_noticed_by_the_adapter_and_made_good(direct: Rehearsed, tmp_path: Path) -> None:
+    wired = rehearsed(tmp_path / "wired.xdream", "open_ephys", faults=FAULTS)
+    assert wired.counts == direct.counts
+    assert wired.reasons
+    assert "no fresh data from the recording system" in wired.states
+    assert "began_anew" in wired.alarms
+
+
+def test_a_drill_reaches_the_recording_and_not_the_adapter(direct: Rehearsed, tmp_path: Path) -> None:
+    wired = rehearsed(tmp_path / "wired.xdream", "open_ephys", drills=("photodiode", "stall"))
+    assert wired.counts == direct.counts
+    assert wired.reasons
+    assert "no fresh data from the recording system" in wired.states
 
 
 # -- the recording, without a socket
@@ -122,7 +171,7 @@ def test_spikes_lie_as_far_from_their_pulse_as_the_neurons_said_whatever_the_clo
     up = [edge.tick for block in blocks for edge in block.edges if edge.rising]
     assert np.diff(up).tolist() == [30_001_500]
     ticks = np.concatenate([block.ticks for block in blocks]).reshape(2, 4)
-    assert (ticks - np.array(up)[:, None]).tolist() == 2 * [[0, 1500, 1501, 5999]]
+    assert (ticks - np.array(up)[:, None]).tolist() == 2 * [[0, 1500, 1501, 5998]]
     assert {edge.line for block in blocks for edge in block.edges} == {2}
 
 
@@ -180,6 +229,19 @@ def test_simulated_time_keeps_to_its_speed_and_waits_for_the_screen() -> None:
     clock.now_s += 1.0
     assert pace.until_s() - before_s == pytest.approx(1.0), "it hurries only until all windows are over"
     assert pace.asked() >= before_s
+
+
+def test_in_simulated_time_no_trial_s_onsets_fit_the_pulses_of_another() -> None:
+    clock = Clock()
+    pace, onsets_s = Irregular(SimulatedTime(20.0, clock, clock.sleep)), []
+    for _ in range(N_LULLS + 8):
+        for frame in range(60):
+            at_s = (round(60 * pace.asked()) + 1) / 60
+            onsets_s += [at_s] * (frame == 20)
+            pace.flipped(at_s, in_trial=frame < 40)
+    for n_off in range(1, N_LULLS):
+        shifts_s = np.subtract(onsets_s[n_off:], onsets_s[:-n_off])
+        assert np.abs(np.diff(shifts_s)).min() > 2 * TOLERANCE_S, f"{n_off} trials off"
 
 
 # -- neurons that say counts and no times
@@ -259,7 +321,7 @@ def test_each_system_is_three_programs_that_agree_on_where_to_meet(
 ) -> None:
     from io import StringIO
 
-    wishes = {"neurons": {"units": "4"}, "channels": [], "settings": {}, "fast": True, "drift_ppm": 0}
+    wishes = {"neurons": {"units": "4"}, "channels": [], "settings": {}, "fast": True}
     monkeypatch.setattr(sys, "stdin", StringIO(json.dumps(wishes)))
     say_programs([system, "tcp://127.0.0.1:5670"])
     recording, client, adapter = json.loads(capsys.readouterr().out).values()

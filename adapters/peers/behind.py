@@ -14,7 +14,7 @@ from typing import Protocol
 import zmq
 
 from adapters.peers.blackrock import BlackrockPeer
-from adapters.peers.block import ANYWHERE, Block, Place
+from adapters.peers.block import ANYWHERE, EXACT, Block, Place, Resolution
 from adapters.peers.bridge import BridgePeer
 from adapters.peers.intan_rhx import IntanPeer
 from adapters.peers.lsl import BehindLsl
@@ -38,6 +38,7 @@ class Behind(Protocol):
     rate: Fraction
     block: int
     """Length of a block in ticks."""
+    resolution: Resolution
 
     def play(self, blocks: Iterable[Block]) -> None:
         """Wait until the adapter has connected, if it must, and send the blocks as fast as they are taken."""
@@ -49,11 +50,13 @@ class Behind(Protocol):
 class BehindBridge:
     """A bridge program, in this very process unless told an address."""
 
-    rate, block = Fraction(RATE_HZ), 300
+    rate, block, resolution = Fraction(RATE_HZ), 300, EXACT
 
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
         self._peer, self._wait_s = BridgePeer(channels, self.rate), place.wait_s
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
+        # No queue for an adapter that is not there: only so can it be seen that one has gone.
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)
         address = place.options.get("address", f"inproc://bridge-{id(self)}")
         self.options = {"address": address, "channels": ",".join(channels)}
         self._address = address
@@ -61,15 +64,21 @@ class BehindBridge:
     def play(self, blocks: Iterable[Block]) -> None:
         """Say hello and all blocks; to an adapter that comes back, hello again."""
         self._socket.connect(self._address)
-        heard, wait_ms = False, round(1000 * self._wait_s)
+        heard, wait_ms, end = False, round(1000 * self._wait_s), 0
         for block in blocks:
             if not self._socket.poll(wait_ms, zmq.POLLOUT):
                 heard = False
                 continue
+            # As a bridge does whose system's clock began anew.
+            heard = heard and block.start - end < self.rate
             hello = [] if heard else self._peer.hello(block.start)
             for message in (*hello, *self._peer.say(block)):
                 self._socket.send_multipart(message)
-            heard, wait_ms = True, GONE_MS
+            heard, wait_ms, end = True, GONE_MS, block.end
+
+    def lose(self, block: Block) -> None:
+        """Say a block to nobody: it is lost on its way, and its number is missing."""
+        self._peer.say(block)
 
     def close(self) -> None:
         """Close the socket."""
@@ -79,7 +88,7 @@ class BehindBridge:
 class BehindOpenEphys:
     """The GUI's ZMQ Interface, without its HTTP server."""
 
-    rate, block = Fraction(RATE_HZ), 640
+    rate, block, resolution = Fraction(RATE_HZ), 640, EXACT
 
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
         self._peer = OpenEphysPeer(channels)
@@ -101,6 +110,10 @@ class BehindOpenEphys:
         for block in blocks:
             for message in self._peer.say(block):
                 self._socket.send_multipart(message)
+
+    def lose(self, block: Block) -> None:
+        """Say a block to nobody: it is lost on its way, and its number is missing."""
+        self._peer.say(block)
 
     def close(self) -> None:
         """Close the socket."""
@@ -150,7 +163,7 @@ class _Listening:
 class BehindIntan:
     """RHX with its data ports open and its command port closed."""
 
-    rate, block = Fraction(20_000), 128
+    rate, block, resolution = Fraction(20_000), 128, EXACT
 
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
         self._peer = IntanPeer(channels)
@@ -169,6 +182,10 @@ class BehindIntan:
             if self._listening.clients or self._listening.somebody_comes():
                 all(self._listening.send(port, data) for port, data in said)
 
+    def lose(self, block: Block) -> None:
+        """Say a block to nobody: it is lost on its way, and its number is missing."""
+        self._peer.say(block)
+
     def close(self) -> None:
         """Close the ports."""
         self._listening.close()
@@ -177,7 +194,7 @@ class BehindIntan:
 class BehindBlackrock:
     """An instrument that broadcasts to one host only."""
 
-    rate, block = Fraction(RATE_HZ), 300
+    rate, block, resolution = Fraction(RATE_HZ), 300, EXACT
 
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
         self._peer = BlackrockPeer(channels)
@@ -190,6 +207,10 @@ class BehindBlackrock:
         for block in blocks:
             for [datagram] in self._peer.say(block):
                 self._socket.sendto(datagram, (HOST, self._port))
+
+    def lose(self, block: Block) -> None:
+        """Say a block to nobody: it is lost on its way, and its number is missing."""
+        self._peer.say(block)
 
     def close(self) -> None:
         """Close the socket."""
@@ -205,7 +226,7 @@ def _free_port() -> int:
 class BehindPlexNet:
     """PlexNetLocal, which must be greeted as it expects."""
 
-    rate, block = Fraction(40_000), 400
+    rate, block, resolution = Fraction(40_000), 400, EXACT
 
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
         self._peer = PlexNetPeer(channels)
@@ -232,6 +253,10 @@ class BehindPlexNet:
             [command] = struct.unpack_from("<i", client.recv(PACKET_BYTES, socket.MSG_WAITALL))
             self.heard.append(command)
             client.sendall(answers.get(command, b""))
+
+    def lose(self, block: Block) -> None:
+        """Say a block to nobody: PlexNetLocal counts what it had to drop."""
+        self._peer.n_dropped += len(self._peer.say(block))
 
     def close(self) -> None:
         """Close the port."""

@@ -27,6 +27,23 @@ class Place:
 ANYWHERE = Place()
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What of a channel's spikes a wire can tell, in ticks; whoever makes a recording for it keeps to that."""
+
+    apart: int = 1
+    """Of two spikes nearer than this only one is told;"""
+    late: int = 0
+    """a spike may be told to be so much later than it was;"""
+    bin: int = 1
+    """and times are known to so much, counted from tick 0."""
+    of_the_past: bool = True
+    """Whether what came too late is told with the time that it belongs to; if not, it is not on record at all."""
+
+
+EXACT = Resolution()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """What happened at start <= tick < end."""

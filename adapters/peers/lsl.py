@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from adapters.lsl import MARKERS, SPIKES, TICKS_PER_S, TIME
-from adapters.peers.block import Block, Place
+from adapters.peers.block import EXACT, Block, Place
 
 PATIENT = Place(wait_s=10.0)
 """The network takes its time to find streams."""
@@ -34,7 +34,7 @@ class LslPeer:
 class BehindLsl:
     """Real outlets in this process."""
 
-    rate, block = Fraction(TICKS_PER_S), 100_000
+    rate, block, resolution = Fraction(TICKS_PER_S), 100_000, EXACT
 
     def __init__(self, channels: list[str], place: Place = PATIENT) -> None:
         import pylsl

@@ -1,103 +1,192 @@
-"""SpikeGLX's voice: a line server that answers fetches from a made-up recording; it speaks as CmdServer does."""
+"""SpikeGLX's voice: a line server that answers fetches from a run whose samples are made up, as CmdServer does.
 
-import re
+It sends channels in ascending order in whatever order they are asked for, no samples at all where there are none yet,
+and `Too late` for those that it no longer keeps. Who is silent for ten seconds, or makes five mistakes, is put off.
+"""
+
 import socket
 import threading
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
+from inspect import signature
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.peers.block import WAIT_S, Block
+from adapters.peers.block import ANYWHERE, Block, Place, Resolution
+from adapters.peers.voltages import LATE, Voltages, peak_for, two_levels
+from adapters.rules import MS_PER_S, number, whole
+from adapters.source import SourceError
+from adapters.spikeglx import spikeglx
 
 HOST = "127.0.0.1"
-NOISE, SPIKE = 20.0, -220.0
-"""Standard deviation of the noise, and the depth of a spike."""
 SYNC_BIT = 6
-WAVE = np.array([0.1, 0.35, 0.8, 1.0, 0.75, 0.35, 0.05, -0.2, -0.3, -0.25, -0.15, -0.1, -0.05])
-_FETCH = re.compile(r"FETCH (\d) (\d) (\d+) (\d+) ([\d#]+) 1")
+"""What the adapter takes for the onset line if it is not told."""
+DEFAULTS = {name: each.default for name, each in signature(spikeglx).parameters.items()}
+N_CHANNELS = 385
+"""Of a probe: 384 and the sync word."""
+KEPT_S, MOST_BEHIND_S = 8, 4
+"""How long samples can be fetched; and how far behind an adapter may be before a run in simulated time waits for it."""
+GONE_S = 0.5
+"""An adapter that takes nothing for so long has gone: the run goes on."""
+IDLE_S = 10.0
+MISTAKES = 5
+RATE = Fraction(30_000)
 
 
-def voltages(blocks: Iterable[Block], n_channels: int, seed: int = 1) -> NDArray[np.int16]:
-    """Return [n_samples, n_channels + 1] noise with a spike at each tick, and the sync word, from the first tick on."""
-    script = list(blocks)
-    start, end = script[0].start, script[-1].end
-    samples = np.random.default_rng(seed).normal(0, NOISE, (end - start, n_channels + 1))
-    samples[:, -1] = 0
-    for block in script:
-        for tick, column in zip(block.ticks.tolist(), block.columns.tolist(), strict=True):
-            piece = samples[tick - start : tick - start + len(WAVE), column]
-            piece += SPIKE * WAVE[: len(piece)]
-        for edge in block.edges:
-            if edge.line == SYNC_BIT:
-                samples[edge.tick - start :, -1] = edge.rising << SYNC_BIT
-    return samples.astype(np.int16)
+class Run:
+    """The last seconds of a run. One thread makes samples, others fetch them."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        """How many samples there are since the run began."""
+        self._kept: deque[tuple[int, NDArray[np.int16]]] = deque()
+        self._fetched = 0
+        self._waits = True
+        self._changed = threading.Condition()
+
+    def add(self, start: int, samples: NDArray[np.int16]) -> None:
+        """Go on by so many samples, once those that are there have nearly all been fetched, or nobody fetches."""
+        with self._changed:
+            if self._waits:
+                self._waits = self._changed.wait_for(self._is_near, GONE_S)
+            if start != self.end:
+                # As if they had been overwritten: whoever fetches on is too late.
+                self._kept.clear()
+            self._kept.append((start, samples))
+            self.end = start + len(samples)
+            while self._kept[0][0] < self.end - KEPT_S * RATE:
+                self._kept.popleft()
+
+    def fetch(self, start: int, most: int) -> list[NDArray[np.int16]]:
+        """Return [n_samples, n_channels] pieces from a sample on; raise LookupError if it is not kept any more."""
+        with self._changed:
+            if start < self.end and start < self._kept[0][0]:
+                raise LookupError
+            pieces = [samples[max(0, start - first) :] for first, samples in self._kept if first + len(samples) > start]
+            self._fetched, self._waits = min(self.end, start + most), True
+            self._changed.notify_all()
+        return pieces
+
+    def _is_near(self) -> bool:
+        return self.end - self._fetched < MOST_BEHIND_S * RATE
 
 
 class BehindSpikeGlx:
-    """The command server of a run whose samples are all there as soon as it plays."""
+    """The command server of a run. Its files are being written, as they should be, unless `saves` is made False."""
 
-    rate, block = Fraction(30_000), 300
+    rate, block = RATE, 288
 
-    def __init__(self, channels: list[str]) -> None:
-        self._numbers = [int(channel) for channel in channels]
-        self._samples = np.zeros((0, len(channels) + 1), np.int16)
-        self._first = 0
+    def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
+        told = {**DEFAULTS, "line": str(SYNC_BIT), **place.options}
+        sync = whole("sync_channel", told["sync_channel"])
+        self._columns = {int(channel): column for column, channel in enumerate(channels)}
+        if sync in self._columns:
+            raise SourceError(
+                f"channel {sync} is the sync word: it has no spikes. Name others, or another sync_channel."
+            )
+        self._columns[sync] = len(channels)
+        self._stream, self._voltages = told["stream"], Voltages(len(channels), peak_for(number("k", told["k"])))
+        lockout = round(number("lockout_ms", told["lockout_ms"]) / MS_PER_S * RATE)
+        self.resolution = Resolution(apart=lockout + LATE, late=LATE, of_the_past=False)
+        self._run, self._wait_s = Run(), place.wait_s
+        self._listened_to = threading.Event()
         self.heard: set[str] = set()
-        self.saves = False
-        self._listener = socket.create_server((HOST, 0))
-        self._stop = False
+        self.saves = True
+        self._listener = socket.create_server((HOST, place.port("port")))
+        port = str(self._listener.getsockname()[1])
+        self.options = {**place.options, "port": port, "channels": ",".join(channels), "line": told["line"]}
+        self._clients: list[tuple[socket.socket, threading.Thread]] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        self.options = {
-            "port": str(self._listener.getsockname()[1]),
-            "channels": ",".join(channels),
-            "line": str(SYNC_BIT),
-        }
 
     def play(self, blocks: Iterable[Block]) -> None:
-        """Let the samples of these blocks be there to fetch."""
-        script = list(blocks)
-        self._first, self._samples = script[0].start, voltages(script, len(self._numbers))
+        """Wait until somebody follows the run, and let the samples of these blocks be there to fetch."""
+        if not self._listened_to.wait(self._wait_s):
+            raise TimeoutError("nobody fetches")
+        for block in blocks:
+            self._run.add(block.start, self._voltages.take(block))
+
+    def lose(self, block: Block) -> None:
+        """Let a block be overwritten before it can be fetched."""
+        self._voltages.take(block)
 
     def close(self) -> None:
         """Stop serving."""
-        self._stop = True
-        socket.create_connection(self._listener.getsockname()).close()
-        self._thread.join()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join()
+        for client, thread in self._clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
     def _serve(self) -> None:
-        clients: list[threading.Thread] = []
-        while not self._stop:
-            client, _ = self._listener.accept()
-            clients.append(threading.Thread(target=self._talk, args=[client], daemon=True))
-            clients[-1].start()
-        for each in clients:
-            each.join()
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._clients = [each for each in self._clients if each[1].is_alive()]
+                self._clients.append((client, threading.Thread(target=self._talk, args=[client], daemon=True)))
+                self._clients[-1][1].start()
 
     def _talk(self, client: socket.socket) -> None:
+        mistakes = 0
         with client, client.makefile("rb") as lines, suppress(OSError):
-            client.settimeout(WAIT_S)
+            client.settimeout(IDLE_S)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for line in lines:
-                client.sendall(self.answer(line.decode().strip()))
-                if self._stop:
+                answer = self.answer(line.decode().strip())
+                client.sendall(answer)
+                mistakes = mistakes + 1 if answer.startswith(b"ERROR") else 0
+                if mistakes == MISTAKES:
                     return
 
     def answer(self, command: str) -> bytes:
         """Return what SpikeGLX says to a command."""
-        self.heard.add(command.split(maxsplit=1)[0])
-        if command.startswith("GETSTREAMSAMPLERATE"):
-            return b"30000.000000\nOK\n"
-        if command.startswith("GETSTREAMSAMPLECOUNT"):
-            return f"{self._first}\nOK\n".encode()
-        if command in ("ISRUNNING", "ISSAVING"):
-            return f"{int(self.saves or command == 'ISRUNNING')}\nOK\n".encode()
-        if found := _FETCH.fullmatch(command):
-            start, longest = int(found[3]), int(found[4])
-            rows = self._samples[max(0, start - self._first) :][:longest]
-            head = f"BINARY_DATA {rows.shape[1]} {len(rows)} uint64({start})\n"
-            return head.encode() + rows.astype("<i2").tobytes() + b"OK\n"
-        return b"ERROR CmdWorker: unknown command\n"
+        what, *words = command.split()
+        self.heard.add(what)
+        if what in ("ISRUNNING", "ISSAVING"):
+            return _told(int(self.saves or what == "ISRUNNING"))
+        if what not in ("GETSTREAMSAMPLERATE", "GETSTREAMSAMPLECOUNT", "FETCH"):
+            return _error(f"CmdWorker: Unknown command [{what}].")
+        if " ".join(words[:2]) != self._stream:
+            return _error(f"{what}: Not running or stream not enabled.")
+        if what == "GETSTREAMSAMPLERATE":
+            return _told(f"{float(RATE):.6f}")
+        self._listened_to.set()
+        return _told(self._run.end) if what == "GETSTREAMSAMPLECOUNT" else self._fetch(*words[2:5])
+
+    def _fetch(self, start: str, most: str, wanted: str) -> bytes:
+        named = [each for each in wanted.split("#") if each]
+        if not named or not all(each.isdecimal() for each in named):
+            return _error("Bad channel string format.")
+        numbers = sorted(set(map(int, named)))
+        if numbers[-1] >= N_CHANNELS:
+            return _error(f"Channel {numbers[-1]} out of range [0..{N_CHANNELS - 1}].")
+        try:
+            pieces = self._run.fetch(int(start), int(most))
+        except LookupError:
+            return _error("FETCH: Too late.")
+        if not pieces:
+            return f"BINARY_DATA {N_CHANNELS} 0 uint64({start})\nOK\n".encode()
+        made = np.concatenate(pieces)[: int(most)]
+        samples = np.stack([self._channel(each, made, int(start)) for each in numbers], axis=1)
+        head = f"BINARY_DATA {samples.shape[1]} {len(samples)} uint64({start})\n"
+        return head.encode() + samples.astype("<i2").tobytes() + b"OK\n"
+
+    def _channel(self, number: int, made: NDArray[np.int16], start: int) -> NDArray[np.int16]:
+        """Return a channel's samples; one without a neuron has noise."""
+        if number in self._columns:
+            return made[:, self._columns[number]]
+        return two_levels(np.random.default_rng((number, start)), (len(made), 1))[:, 0].astype(np.int16)
+
+
+def _told(value: object) -> bytes:
+    return f"{value}\nOK\n".encode()
+
+
+def _error(sentence: str) -> bytes:
+    return f"ERROR {sentence}\n".encode()

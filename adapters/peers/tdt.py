@@ -4,63 +4,80 @@ import select
 import socket
 from collections.abc import Iterable
 from fractions import Fraction
+from time import sleep
 
 import numpy as np
+from numpy.typing import NDArray
 
-from adapters.peers.block import ANYWHERE, Block, Place
+from adapters.peers.block import ANYWHERE, Block, Place, Resolution
 from adapters.readers import DATAGRAM_BYTES
-from adapters.tdt import ASK, BITS, DATA, FULL, HEAD, MAGIC, PER_WORD
+from adapters.rules import number, whole
+from adapters.source import SourceError
+from adapters.tdt import ASK, BITS, DATA, FULL, HEAD, MAGIC, N_HEAD_WORDS, PER_WORD
 
 HOST = "127.0.0.1"
 BIN_SAMPLES = 24
 CODES = 4
+RATE_HZ = "24414.0625"
+LEAST_HZ = 1000
+PAUSE_S = 0.0005
+"""After each block: datagrams that come faster than 20 times real time are lost in a small buffer."""
 
 
 class TdtPeer:
-    """Says blocks as an RZ does; blocks must be of whole bins. All spikes have the first sort code."""
+    """Says blocks of whole bins as an RZ does. Spikes have the sort code that their channel names, or 1."""
 
     def __init__(self, channels: Iterable[str], bin_samples: int = BIN_SAMPLES, codes: int = CODES) -> None:
-        self.numbers = np.array([int(channel) for channel in channels])
-        self._bin, self._codes = bin_samples, codes
-        self._n_words = -(-int(self.numbers.max()) * codes // PER_WORD)
+        pairs = [name.partition(":")[::2] for name in channels]
+        numbers, sorts = np.array([(int(channel), int(code or 1)) for channel, code in pairs]).T
+        if not (numbers.min() and sorts.min() > 0 and sorts.max() <= codes):
+            raise SourceError(f"channels begin with 1, and each has the sort codes 1 to {codes}.")
+        self._places = (numbers - 1) * codes + sorts - 1
+        self._bin = bin_samples
+        self._n_words = -(-int(numbers.max()) * codes // PER_WORD)
         self._lines = 0
 
     def say(self, block: Block) -> list[tuple[bytes, ...]]:
         """Return a block's packets."""
-        bins = range(block.start // self._bin, -(-block.end // self._bin))
-        counts = np.zeros((len(bins), self._n_words * PER_WORD), np.int64)
-        places = (self.numbers[block.columns] - 1) * self._codes
-        np.add.at(counts, (block.ticks // self._bin - bins.start, places), 1)
-        changes: dict[int, list[tuple[int, bool]]] = {}
+        first, n_bins = block.start // self._bin, -(-(block.end - block.start) // self._bin)
+        counts = np.zeros((n_bins, self._n_words * PER_WORD), np.int64)
+        np.add.at(counts, ((block.ticks - block.start) // self._bin, self._places[block.columns]), 1)
+        words = np.empty((n_bins, N_HEAD_WORDS + self._n_words), ">u4")
+        words[:, 0] = np.arange(first, first + n_bins) & 0xFFFFFFFF
+        words[:, 1] = self._lines_of(block, n_bins)
+        packed = np.minimum(counts, FULL).reshape(n_bins, -1, PER_WORD) << np.arange(0, BITS * PER_WORD, BITS)
+        words[:, N_HEAD_WORDS:] = packed.sum(axis=2)
+        head = HEAD.pack(MAGIC, DATA, words.shape[1])
+        return [(head + row.tobytes(),) for row in words]
+
+    def _lines_of(self, block: Block, n_bins: int) -> NDArray[np.int64]:
+        """Return the lines at the end of each bin."""
+        lines = np.full(n_bins, self._lines)
         for edge in block.edges:
-            changes.setdefault(edge.tick // self._bin, []).append((edge.line, edge.rising))
-        packets: list[tuple[bytes, ...]] = []
-        for number, row in zip(bins, np.minimum(counts, FULL), strict=True):
-            for line, rising in changes.get(number, ()):
-                self._lines = self._lines | 1 << line if rising else self._lines & ~(1 << line)
-            packed = (row.reshape(-1, PER_WORD) << np.arange(0, BITS * PER_WORD, BITS)).sum(1)
-            words = np.array([number & 0xFFFFFFFF, self._lines, *packed.tolist()], ">u4")
-            packets.append((HEAD.pack(MAGIC, DATA, len(words)) + words.tobytes(),))
-        return packets
+            self._lines = self._lines | 1 << edge.line if edge.rising else self._lines & ~(1 << edge.line)
+            lines[(edge.tick - block.start) // self._bin :] = self._lines
+        return lines
 
 
 class BehindTdt:
     """An RZ that sends to whoever asks."""
 
-    rate, block = Fraction(390_625, 16), 10 * BIN_SAMPLES
-
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
-        self._peer = TdtPeer(channels)
+        told = {"bin_samples": str(BIN_SAMPLES), "codes": str(CODES), "rate_hz": RATE_HZ, **place.options}
+        bin_samples, codes = (whole(name, told[name]) for name in ("bin_samples", "codes"))
+        if not bin_samples or not codes or number("rate_hz", told["rate_hz"]) < LEAST_HZ:
+            raise SourceError(f"an RZ has bins, sort codes and {LEAST_HZ} samples a second at least, got {told}.")
+        self.rate, self.block = Fraction(told["rate_hz"]), 10 * bin_samples
+        self.resolution = Resolution(apart=bin_samples, bin=bin_samples, of_the_past=False)
+        self._peer = TdtPeer(channels, bin_samples, codes)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((HOST, place.port("port")))
         self._socket.settimeout(place.wait_s)
         self.heard: set[bytes] = set()
         """What was sent to it."""
         self._asker = (HOST, 0)
-        self.options = {
-            "host": HOST, "port": str(self._socket.getsockname()[1]), "channels": ",".join(channels),
-            "bin_samples": str(BIN_SAMPLES), "codes": str(CODES),
-        }  # fmt: skip
+        port = str(self._socket.getsockname()[1])
+        self.options = {**told, "host": HOST, "port": port, "channels": ",".join(channels)}
 
     def play(self, blocks: Iterable[Block]) -> None:
         """Wait to be asked, and send all packets to whoever asked last."""
@@ -70,6 +87,11 @@ class BehindTdt:
             self._asked(wait=False)
             for [packet] in self._peer.say(block):
                 self._socket.sendto(packet, self._asker)
+            sleep(PAUSE_S)
+
+    def lose(self, block: Block) -> None:
+        """Let a block's packets be lost on the way."""
+        self._peer.say(block)
 
     def _asked(self, wait: bool) -> bool:
         """Return whether somebody asks for packets now."""

@@ -43,7 +43,7 @@ class Asked(BaseModel):
 
     what: Literal[
         "", "stall", "lose", "clock", "photodiode", "channel", "storm", "crash_simulator",
-        "look_away", "slow", "crash_display",
+        "crash_adapter", "crash_server", "look_away", "slow", "crash_display",
     ] = ""  # fmt: skip
     """A drill, in dry runs: what is to go wrong now (docs/simulator.md)."""
     seconds: float = Field(5.0, ge=0, le=3600)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.ids import MAX_IMAGES, stimulus_id
+from protocol.plugins import load
 from server.config import ConfigError, parse_config
 from server.config_tables import Config, Evolution
 from server.database import SCHEMA_VERSION, SessionFileError, cannot_be_opened
@@ -96,6 +97,7 @@ def about(records: Records) -> About:
     """Return what a session is: its parts, its channels, its windows."""
     facts, config, changed = records.facts(), records.config(), changes(records)
     references = records.rows("SELECT stimulus_id, name FROM stimuli WHERE stimulus_id < ?", FIRST_EVOLVED)
+    rehearsal = json.loads(facts.get("rehearsal", "null"))
     return About(
         name=records.path.stem,
         session_id=facts["session_id"],
@@ -110,7 +112,9 @@ def about(records: Records) -> About:
             _evolution(number, table, changed.get(number, {})) for number, table in enumerate(config.evolutions, 1)
         ],
         references=[Reference(stimulus_id=row[0], name=Path(row[1]).stem) for row in references],
-        rehearsal=facts.get("rehearsal", "null") != "null",
+        rehearsal=rehearsal is not None,
+        # The words are the simulator's, which no server on a rig needs.
+        drills=load("simulator.faults:offered")(rehearsal.get("as", "")) if rehearsal is not None else {},
         config=facts["config"],
     )
 

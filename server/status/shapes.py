@@ -78,7 +78,8 @@ class About(Shape):
     evolutions: list[EvolutionAbout]
     references: list[Reference]
     rehearsal: bool
-    """A dry run: the page offers drills."""
+    drills: dict[str, str]
+    """A dry run: what can be made to go wrong, by name, in words."""
     config: str
 
 

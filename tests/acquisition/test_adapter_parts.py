@@ -196,8 +196,12 @@ def test_the_bridge_of_the_page_is_understood() -> None:
     module: dict[str, Any] = {"__name__": "bridge"}
     exec(template, module)
     module["read"] = lambda: ([(950, 1)], [(960, 0, 1)], 1000)
-    push = SimpleNamespace(connect=lambda _: None, send=Socket().send)
-    module["zmq"] = SimpleNamespace(Context=lambda: SimpleNamespace(socket=lambda _: push), PUSH=0)
+    push = SimpleNamespace(
+        setsockopt=lambda *_: None, connect=lambda _: None, poll=lambda *_: zmq.POLLOUT, send=Socket().send
+    )
+    module["zmq"] = SimpleNamespace(
+        Context=lambda: SimpleNamespace(socket=lambda _: push), PUSH=0, IMMEDIATE=zmq.IMMEDIATE, POLLOUT=zmq.POLLOUT
+    )
     module["time"] = SimpleNamespace(sleep=lambda _: None)
     with pytest.raises(Done):
         module["main"]()

@@ -54,6 +54,17 @@ class Story:
         return self
 
 
+def test_quick_regular_trials_are_not_taken_for_the_next_ones_by_who_joins_among_them() -> None:
+    # The stream begins with the second trial, and the next one's edges are there a quarter of a second after a report.
+    story = Story()
+    story.edges(*(start + at for start in range(1250, 6000, 250) for at in (0, 100)))
+    for start in range(1000, 5750, 250):
+        for each in story.asked(start, start + 100, at_s=start / RATE + 0.2).values():
+            trial, image = divmod(each.presentation_id, 1000)
+            assert each.tick in (None, 750 + 250 * trial + 100 * image), "one trial off"
+    assert story.aligner.clock.fit is None and "shifted as well" in story.aligner.tally.why_no_clock
+
+
 def test_two_trials_find_the_clock_and_each_onset_its_edge() -> None:
     story = Story()
     story.edges(1000, 1200, 1400, 1600, 1800)

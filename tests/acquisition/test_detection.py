@@ -16,7 +16,8 @@ from adapters.detection import DetectionRules, SpikeDetector
 from adapters.events import Chunk, Edge, Spikes, Word
 from adapters.live import LiveSource
 from adapters.peers.block import Script
-from adapters.peers.spikeglx import BehindSpikeGlx, voltages
+from adapters.peers.spikeglx import BehindSpikeGlx
+from adapters.peers.voltages import voltages
 from adapters.rules import Rules
 from adapters.source import SourceError, create_source
 from adapters.spikeglx import CommandServer, SpikeGlxReader, SpikeGlxWire
@@ -173,7 +174,7 @@ def test_what_spikeglx_refuses_is_said_once(caplog: pytest.LogCaptureFixture) ->
         for _ in range(6):
             reader.read(0.0)
         reader.close()
-    assert caplog.text.count("unknown command; trying again") == 1
+    assert caplog.text.count("Bad channel string format.; trying again") == 1
 
 
 def test_spikeglx_is_fetched_from_and_told_nothing() -> None:

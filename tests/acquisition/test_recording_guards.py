@@ -162,9 +162,9 @@ def test_nothing_else_may_be_asked_of_rhx() -> None:
 def test_spikeglx_is_asked_whether_it_saves() -> None:
     with closing(BehindSpikeGlx(["1"])) as peer:
         with closing(saving_guard((HOST, int(peer.options["port"])), NEVER_S)) as guard:
-            assert guard.look() == "SpikeGLX does NOT save: raw data are not kept"
-            peer.saves = True
             assert guard.look() == ""
+            peer.saves = False
+            assert guard.look() == "SpikeGLX does NOT save: raw data are not kept"
         server = CommandServer((HOST, int(peer.options["port"])))
         with closing(server), pytest.raises(ValueError, match="not among what may be sent to SpikeGLX"):
             server.ask("STOPRUN")

@@ -96,6 +96,15 @@ def test_the_rz_is_asked_to_send_and_nothing_else_is_said() -> None:
         assert source.wire.troubles == {}
 
 
+def test_where_windows_are_in_whole_bins_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    told = {"channels": "1", "bin_samples": "24", "host": "127.0.0.1"}
+    with closing(create_source("tdt", told)) as source:
+        source.begin({"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.0]})
+    assert "tdt: the response window of 50 to 200 ms is 50.135 to 200.54 ms in whole bins" in caplog.text
+    assert "baseline" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

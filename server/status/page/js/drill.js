@@ -3,23 +3,11 @@
 import { act } from "./acting.js";
 import { byId, h } from "./dom.js";
 
-const DRILLS = {
-  stall: "The recording stands still",
-  lose: "Half of the data get lost",
-  photodiode: "The photodiode is dead",
-  clock: "The clocks jump",
-  channel: "The first channel falls silent",
-  storm: "Artefacts on all channels",
-  look_away: "The subject looks away",
-  crash_display: "The stimulus client is killed",
-  crash_simulator: "The simulator is killed",
-};
-
 export function drillDialog(session) {
   const dialog = byId("question");
   dialog.returnValue = "";
-  const form = h("form", { method: "dialog", className: "change" },
-    h("label", {}, "What", h("select", { name: "what" }, Object.entries(DRILLS).map(([what, text]) => h("option", { value: what }, text)))),
+  const form = h("form", { method: "dialog", className: "change drill" },
+    h("label", {}, "What", h("select", { name: "what" }, Object.entries(session.about.drills).map(([what, text]) => h("option", { value: what }, text)))),
     h("label", {}, "Seconds", h("input", { type: "text", inputMode: "decimal", name: "seconds", value: "5", autocomplete: "off" })),
     h("div", { className: "buttons" }, h("button", { value: "", formNoValidate: true }, "Cancel"), h("button", { value: "yes", className: "main" }, "Let it happen")));
   form.addEventListener("submit", (event) => {
