@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,22 @@ def test_a_crashed_session_has_what_was_on_disk_and_why_the_rest_is_void(tmp_pat
         missed = nwb.analysis["presentations_not_shown"].to_dataframe()
         assert not shown.counted.any() and np.isnan(np.stack(list(shown.spike_counts))).all()
         assert set(missed.void) == {"fixation_broken", "not_reported"}
+
+
+def test_a_trial_of_which_nothing_was_shown_lasts_from_its_sending_to_its_report(tmp_path: Path) -> None:
+    seconds = count(BEGAN_AT)
+    made = build.begin(parse_config(LAB, "two.toml"), build.Changes(), tmp_path / "s.xdream", lambda: next(seconds))
+    desk = Desk(made.session, made.evolutions)
+    desk.start()
+    desk.tell(an_acquisition(channels=CHANNELS), Role.ACQUISITION)
+    [trial, *_] = sent(desk.tell(a_display(), Role.DISPLAY), Trial, Role.DISPLAY)
+    desk.tell(a_report(trial, dict.fromkeys(range(len(trial.presentation_ids)), "not_shown")), Role.DISPLAY)
+    keep(made.file, desk.log)
+    made.file.close()
+    findings, _ = export(tmp_path / "s.xdream", tmp_path / "s.nwb")
+    assert not [str(each) for each in findings if "stop_times" in str(each)]
+    with read(tmp_path / "s.nwb") as nwb:
+        assert nwb.trials.stop_time[0] > nwb.trials.start_time[0]
 
 
 def test_a_running_session_is_read_as_it_stands_and_its_server_is_not_held_up(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ MISSED = {
     "void": "Why it was not shown; not_reported = the session was ended, killed or copied before the display said.",
 }
 TRIALS = {
-    "start_time": "First image on screen; where none was, when the report was on disk.",
-    "stop_time": "Last image off; where none was, as start_time.",
+    "start_time": "First image on screen; where none was, when the trial was sent.",
+    "stop_time": "Last image off; where none was, when the report was on disk.",
     "trial": "Number of the trial.",
     "outcome": "What became of it, in the display's words.",
     "n_images_planned": "Images that it should show.",
@@ -93,7 +93,7 @@ class Showings:
     def trials(self) -> list[dict[str, Any]]:
         """The trials that were reported."""
         query = (
-            "SELECT t.trial, t.reported_at, t.outcome, n_frames, n_long_frames, longest_frame_s,"
+            "SELECT t.trial, t.sent_at, t.reported_at, t.outcome, n_frames, n_long_frames, longest_frame_s,"
             " (SELECT COUNT(*) FROM rewards r WHERE r.trial = t.trial) AS n_rewards"
             " FROM trials t LEFT JOIN frames USING (trial) WHERE t.reported_at IS NOT NULL ORDER BY t.trial"
         )
@@ -126,12 +126,12 @@ class Showings:
 
     def _trial(self, trial: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
         shown = [row for row in rows if row["on_screen"]]
-        moment = self.clock.at(trial["reported_at"])
+        sent, reported = (self.clock.at(trial[key]) for key in ("sent_at", "reported_at"))
         ends = [row["stop_time"] for row in shown if not np.isnan(row["stop_time"])]
-        start = min((row["start_time"] for row in shown), default=moment)
+        start = min((row["start_time"] for row in shown), default=sent)
         return trial | {
             "start_time": start,
-            "stop_time": max([*ends, start]),
+            "stop_time": max([*(ends or [reported]), start]),
             "outcome": trial["outcome"] or "none",
             "n_images_planned": len(rows),
             "n_images_shown": len(shown),
