@@ -81,7 +81,7 @@ def supervise(built: Built, fast: bool, quiet: bool, page: bool, display: str, s
     """Run a dry run to its end, resuming its server whenever it was killed; raise RehearsalError for what failed."""
     path, config, session = built.file.path, built.config, built.session.session_id
     built.file.close()
-    console = Console(quiet=quiet, soft_wrap=True)
+    console = Console(quiet=quiet, soft_wrap=True, markup=False)
     address = _concrete(rehearsal_address(config.server.address))
     peers = Peers(config, address, fast, display, system, PATIENCE_S)
     shown = beside(path, address, None) if page else nullcontext()
@@ -128,7 +128,7 @@ def _interrupts(server: _Server) -> Iterator[None]:
 
 def _serve(path: Path, address: str, quiet: bool, pipe: Connection) -> None:
     """Be the server, in a process of its own."""
-    console = Console(quiet=quiet, soft_wrap=True)
+    console = Console(quiet=quiet, soft_wrap=True, markup=False)
     try:
         with closing((built := build.resume(path, time.time)).file):
             _run(built, address, console, pipe)
