@@ -7,6 +7,7 @@ import argparse
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -29,12 +30,22 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     """Run what is asked for, and print a table of each."""
     options = _parser().parse_args(arguments)
     set_threads(options.threads)
-    logging.disable(logging.WARNING)  # that the peers come one after the other is no news here
     console = console or Console(width=160)
-    for part in options.parts or PARTS:
-        title, compare = PARTS[part]
-        with tempfile.TemporaryDirectory(prefix="xdream-benchmark-") as folder:
-            print_table(console, title, compare(options, Path(folder)))
+    with _quiet():
+        for part in options.parts or PARTS:
+            title, compare = PARTS[part]
+            with tempfile.TemporaryDirectory(prefix="xdream-benchmark-") as folder:
+                print_table(console, title, compare(options, Path(folder)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """That the peers come one after the other is no news here."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _dead_times(options: argparse.Namespace, folder: Path) -> Iterator[Comparison]:
