@@ -168,7 +168,7 @@ def examine(examiner: Examiner, say: Callable[[str], object]) -> bool:
         if check is BOTH[-1]:
             hello = examiner.all(Hello)[0]
             checks += [*(SCREEN if hello.role == Role.DISPLAY else ACQUISITION), keeps_its_instance]
-    examiner.says(Farewell("session ended: conformance"))
+    examiner.dismiss(Farewell("session ended: conformance"))
     say(_badge(examiner, all_well))
     return all_well
 

@@ -12,7 +12,7 @@ import zmq
 
 from protocol.codec import DecodeError, decode, encode
 from protocol.lock import Lock
-from protocol.messages import Heartbeat, Message, Responses, TrialReport
+from protocol.messages import Farewell, Heartbeat, Hello, Message, Responses, TrialReport
 
 M = TypeVar("M")
 log = logging.getLogger(__name__)
@@ -88,6 +88,14 @@ class Examiner:
                 log.warning("turned away %s: not on the list; xdream keys list says which are", refused)
             if self.socket.poll(0):
                 self._take(*self.socket.recv_multipart())
+
+    def dismiss(self, farewell: Farewell) -> None:
+        """Say goodbye, and again to a peer that was just connecting afresh and did not hear it."""
+        n_hellos = len(self.all(Hello))
+        self.says(farewell)
+        self.listen(self.listen_s)
+        if len(self.all(Hello)) > n_hellos:
+            self.says(farewell)
 
     def wait_for(self, kind: type[M], good: Callable[[M], bool], within_s: float, what: str) -> M:
         """Return the first message of a kind that will do; raise Failed if none comes in time."""

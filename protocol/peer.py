@@ -21,6 +21,8 @@ HEARTBEAT_S = 0.5
 HELLO_S = 0.25
 """A new server is found within this time."""
 SERVER_LOST_S = 2.0
+READ_ON_S = 0.1
+"""How long to read on after so much silence, before it counts."""
 RESEND_S = 3.0
 """What is kept and not acknowledged for so long is sent again: a full queue or a cut may have swallowed it."""
 KNOCK_S = 1.0
@@ -72,7 +74,7 @@ class Peer:
         self._turned_away_s: float | None = None
         self._kept: dict[_Key, Message] = {}
         self._heard_s = clock()
-        self._beat_s = self._said_hello_s = self._sent_s = -inf
+        self._beat_s = self._said_hello_s = self._sent_s = self._missed_s = -inf
         self._server_sent_s = nan
         self._socket: zmq.Socket[bytes] = self._connect()
 
@@ -182,7 +184,7 @@ class Peer:
         now_s = self._clock()
         if self.farewell is not None:
             return
-        if self.welcomed and self.silence_s > SERVER_LOST_S:
+        if self.welcomed and self.silence_s > SERVER_LOST_S and self._is_missed():
             self.welcomed = False
             self._reconnect()
         if not self.welcomed:
@@ -195,6 +197,12 @@ class Peer:
             self.send(Heartbeat(now_s, self._server_sent_s, self.data_age_s))
         if self.welcomed and self._kept and now_s - self._sent_s >= RESEND_S:
             self._send_kept()
+
+    def _is_missed(self) -> bool:
+        """Whether the silence goes on: if this process stood still, what was said meanwhile is still to be read."""
+        if self._missed_s < self._heard_s:
+            self._missed_s = self._clock()
+        return self._clock() - self._missed_s >= READ_ON_S
 
     def _look_at_the_door(self) -> None:
         """Say why the server turns us away, if it does, and knock again after a while: libzmq itself would not."""

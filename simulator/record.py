@@ -9,6 +9,7 @@ check has something to find.
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -36,6 +37,8 @@ from simulator.wires import WIRES, check_channels, find_wire, name_channels
 LISTEN_S = 0.001
 SPONTANEOUS_HZ = 10.0
 """Of neurons that see nothing."""
+FORGOTTEN_S = 60
+"""A rehearsal's recording that hears no screen for so long, and whose rehearsal is gone, goes too."""
 log = logging.getLogger(__name__)
 
 
@@ -60,6 +63,7 @@ class Recorder:
         self._neurons, self._recording, self._cable, self._pace = neurons, recording, cable, pace
         self._mishaps, self._jitter = mishaps, jitter
         self._before_s = 0.0
+        self._parent, self._heard_s = os.getppid(), time.monotonic()
         self._flipped_s: float | None = None
         self._pulsed_s = pace.until_s()
 
@@ -80,7 +84,13 @@ class Recorder:
             # A recording runs before there is a neuron: the screen is not answered until there is.
             if wait([self._neurons], LISTEN_S).done:
                 for said in self._cable.heard(LISTEN_S):
+                    self._heard_s = time.monotonic()
                     self._take(self._neurons.result(), said)
+            self.stopped |= self.once and self._is_forgotten()
+
+    def _is_forgotten(self) -> bool:
+        """Whether who started it was killed, and the screen as well, so that nobody will say goodbye."""
+        return os.getppid() != self._parent and time.monotonic() - self._heard_s > FORGOTTEN_S
 
     def _take(self, neurons: SeeingNeurons, said: Said) -> None:
         match said:

@@ -1,7 +1,10 @@
 """What goes wrong with a recording on its own wire: what goes out, and what does not."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +12,10 @@ import pytest
 from adapters.events import Edge
 from adapters.peers.block import Block
 from protocol.ids import presentation_id
-from simulator.cable import Drill, RecordingEnd, ScreenEnd
+from simulator.cable import Drill, Goodbye, RecordingEnd, ScreenEnd
 from simulator.faults import AcquisitionFaults, parse_faults
 from simulator.mishaps import JUMP_S, Mishaps
+from simulator.record import Recorder
 
 RATE_HZ = 1000
 WINDOWS_S = ((0.05, 0.25), (0.0, 0.05))
@@ -153,3 +157,19 @@ def test_a_drill_goes_down_the_cable() -> None:
     assert heard == [Drill({"what": "stall", "seconds": 2.5, "sequence": 3})]
     screen.close()
     recording.close()
+
+
+@pytest.mark.parametrize("orphaned", [True, False])
+def test_a_recording_that_nobody_is_left_to_stop_stops(monkeypatch: pytest.MonkeyPatch, orphaned: bool) -> None:
+    heard = iter([[], [Goodbye()]])
+    still: Any = SimpleNamespace(until_s=lambda: 0.0, begin=lambda _: None, can_give=lambda *_: False)
+    cable: Any = SimpleNamespace(heard=lambda _: next(heard))
+    neurons: Future[Any] = Future()
+    neurons.set_result(None)
+    recorder = Recorder(neurons, still, cable, still, mishaps(), still)
+    recorder.once = True
+    monkeypatch.setattr("simulator.record.FORGOTTEN_S", -1)
+    if orphaned:
+        monkeypatch.setattr("simulator.record.os.getppid", lambda: 1)
+    assert list(recorder.blocks(10)) == []
+    assert len(list(heard)) == orphaned

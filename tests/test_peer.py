@@ -107,6 +107,13 @@ def test_what_is_kept_while_the_server_is_away_comes_when_it_is_back(talk: Talk)
     assert trials(talk.join()) == [3]
 
 
+def test_a_peer_that_stood_still_reads_what_was_said_meanwhile(talk: Talk) -> None:
+    talk.join()
+    talk.lose_the_server()
+    assert talk.peer_hears(Farewell("session ended: all done", final=True)) != []
+    assert talk.peer.farewell is not None
+
+
 def test_responses_are_kept_and_forgotten_by_their_presentations(talk: Talk) -> None:
     talk.join()
     talk.peer.keep(a_response(11))
