@@ -72,6 +72,7 @@ def test_a_server_that_was_restarted_hears_what_it_had_not_written(scene: Scene)
     scene.join()
     scene.hears(1)
     scene.server.heard.clear()
+    scene.server.restart()
     scene.clock.now_s += SERVER_LOST_S + 0.1
     scene.join()
     assert scene.hears(1) == ["stop"]
