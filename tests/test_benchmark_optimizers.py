@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks import optimizers_synthetic
 from benchmarks.optimizers.__main__ import main
 from benchmarks.optimizers.conditions import CONDITIONS, SPONTANEOUS, Recording
+from benchmarks.optimizers.contrast import EvenGenerator
 from benchmarks.optimizers.ground_truth import RED_GREEN, Arc, Energy, Likeness
 from benchmarks.optimizers.rendering import WHOLE, FastGenerator, Span, Window
 from benchmarks.optimizers.runs import Key, Result
@@ -19,6 +20,7 @@ from benchmarks.optimizers.searches import ENTRIES, EQUAL, NORM
 from benchmarks.optimizers.statistics import FLOOR, compare, holm, interval, sign_flip_p
 from benchmarks.optimizers.store import Store
 from benchmarks.optimizers.units import judged, units
+from server.generators.contrast import rms_contrast, with_rms_contrast
 from server.generators.embedded import Embedded
 
 WINDOWS = [
@@ -94,6 +96,20 @@ def test_the_fast_generator_draws_the_same_pictures(window: Window) -> None:
         quick = FastGenerator().draw(codes, window).float()
     torch.testing.assert_close(exact, wanted, atol=1e-4, rtol=0)
     assert (quick - wanted).abs().mean() < 0.003
+
+
+@pytest.mark.parametrize("window", WINDOWS[:2])
+def test_at_one_contrast_every_picture_has_it(window: Window) -> None:
+    codes = torch.from_numpy(np.random.default_rng(1).standard_normal((6, 256), np.float32)) * 2
+    with torch.inference_mode():
+        whole = EvenGenerator(FastGenerator(torch.float32), 0.2).draw(codes)
+        part = EvenGenerator(FastGenerator(torch.float32), 0.2).draw(codes, window)
+        levels = (Embedded().network(codes) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    rows, columns = window
+    torch.testing.assert_close(part, whole[:, :, rows.first : rows.last, columns.first : columns.last])
+    by_server = with_rms_contrast(levels, 0.2)
+    assert rms_contrast(by_server) == pytest.approx(whole.mean(1).flatten(1).std(1, correction=0).numpy(), abs=0.003)
+    assert np.abs(whole.permute(0, 2, 3, 1).numpy() * 255 - by_server).mean() < 1
 
 
 def test_quick_units_answer_as_the_networks_do() -> None:

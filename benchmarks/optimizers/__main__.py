@@ -12,7 +12,7 @@ from benchmarks.optimizers import report
 from benchmarks.optimizers.conditions import CONDITIONS
 from benchmarks.optimizers.rendering import FastGenerator
 from benchmarks.optimizers.runs import N_PRESENTATIONS, Key, run
-from benchmarks.optimizers.searches import ENTRIES
+from benchmarks.optimizers.searches import COMPARED, ENTRIES
 from benchmarks.optimizers.store import Store
 from benchmarks.optimizers.units import SEEDS, Population, units
 
@@ -28,10 +28,13 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     if not options.report:
         _run_missing(options, store, console)
     results = store.read()
+    compared = [result for result in results if result.key.search in COMPARED]
     if len({result.key.search for result in results}) > 1:
-        found = report.ratios(results)
+        found = report.ratios(compared)
         tables = [report.ratio_table(found, own) for own in report.OURS if any(key[0] == own for key in found)]
-        for text in (*tables, *map(report.activation_table, (results, report.shared(results)))):
+        if even := report.ratios_at_one_contrast(results):
+            tables.append(report.ratio_table(even, report.OURS_AT_ONE_CONTRAST))
+        for text in (*tables, *map(report.activation_table, (results, report.shared(compared)))):
             console.print(text, end="\n\n", markup=False, highlight=False, soft_wrap=True)
         if options.plot:
             report.draw(found, options.plot)

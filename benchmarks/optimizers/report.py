@@ -7,27 +7,35 @@ import numpy as np
 
 from benchmarks.optimizers.conditions import CONDITIONS
 from benchmarks.optimizers.runs import Result
-from benchmarks.optimizers.searches import ENTRIES
+from benchmarks.optimizers.searches import COMPARED, ENTRIES, ONE_CONTRAST
 from benchmarks.optimizers.statistics import Ratio, compare, holm
 
 OURS = {"sphere_mirror": "tab:orange", "sphere_mirror, axes": "tab:blue"}
 """The searches that are compared with all others, and their colours."""
+OURS_AT_ONE_CONTRAST = "sphere_mirror, axes, one contrast"
 Ratios = dict[tuple[str, str, str], tuple[Ratio, float]]
 """Search of ours, other search and condition to the ratio of the two, and its corrected p."""
 
 
-def ratios(results: Sequence[Result]) -> Ratios:
+def ratios_at_one_contrast(results: Sequence[Result]) -> Ratios:
+    """Return the ratio of ours to each other search where all pictures have one RMS contrast."""
+    return ratios(results, [OURS_AT_ONE_CONTRAST], list(ONE_CONTRAST))
+
+
+def ratios(
+    results: Sequence[Result], ours: Sequence[str] = tuple(OURS), others: Sequence[str] = tuple(COMPARED)
+) -> Ratios:
     """Return the ratio of each of ours to each other search in each condition.
 
     p is corrected for all comparisons on as many units as there are, and apart from them for those on fewer.
     """
-    first = next(iter(OURS))  # compared with the second in the second's table
+    first = ours[0]  # compared with the second in the second's table
     found = {
         (own, other, condition): ratio
-        for own in OURS
-        for other in ENTRIES
+        for own in ours
+        for other in others
         for condition in CONDITIONS
-        if other != own and not (own == first and other in OURS)
+        if other != own and not (own == first and other in ours)
         if (ratio := compare(results, own, other, condition))
     }
     corrected: dict[tuple[str, str, str], float] = {}
@@ -50,13 +58,12 @@ def ratio_table(found: Ratios, own: str) -> str:
 
 
 def activation_table(results: Sequence[Result]) -> str:
-    """Return a row for each search: mean activation by condition, contrast of its pictures, and number of runs."""
-    rows = [["search", *(each.title for each in CONDITIONS.values()), "contrast", "runs"]]
+    """Return a row for each search: mean activation and contrast of its pictures by condition, and number of runs."""
+    rows = [["search: activation (contrast)", *(each.title for each in CONDITIONS.values()), "runs"]]
     for search in ENTRIES:
         own = [each for each in results if each.key.search == search]
         if own:
-            contrast = f"{np.mean([each.contrast for each in own]):.3f}"
-            rows.append([f"`{search}`", *(_mean(own, condition) for condition in CONDITIONS), contrast, str(len(own))])
+            rows.append([f"`{search}`", *(_means(own, condition) for condition in CONDITIONS), str(len(own))])
     return _markdown(rows)
 
 
@@ -119,9 +126,9 @@ def _p(p: float) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 1 else "1"
 
 
-def _mean(results: Sequence[Result], condition: str) -> str:
-    values = [each.activation for each in results if each.key.condition == condition]
-    return f"{np.mean(values):.2f}" if values else ""
+def _means(results: Sequence[Result], condition: str) -> str:
+    own = [(each.activation, each.contrast) for each in results if each.key.condition == condition]
+    return "{:.2f} ({:.3f})".format(*np.mean(own, axis=0)) if own else ""
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.optimizers.conditions import CONDITIONS, Recording
+from benchmarks.optimizers.contrast import EvenGenerator
 from benchmarks.optimizers.rendering import FastGenerator
 from benchmarks.optimizers.searches import Entry
 from benchmarks.optimizers.units import Population, judged
@@ -57,24 +58,27 @@ def run(
     n_presentations: int = N_PRESENTATIONS,
 ) -> Iterator[Result]:
     """Let a search evolve pictures for units of one population, each in its condition, and judge what it recommends."""
+    drawing = generator if entry.rms_contrast is None else EvenGenerator(generator, entry.rms_contrast)
     runs = [_Run(key, population.names.index(key.unit), entry) for key in keys]
     n_generations = n_presentations // entry.n_shown
     for generation in range(n_generations):
         asked = [each.search.ask().astype(np.float32) for each in runs]
         different = {codes.tobytes(): codes for codes in asked}  # a blind search asks the same for all
-        drawn = _activations(population, np.concatenate(list(different.values())), generator)
+        drawn = _activations(population, np.concatenate(list(different.values())), drawing)
         answers = dict(zip(different, np.split(drawn, len(different)), strict=True))
         for each, codes in zip(runs, asked, strict=True):
             activations = answers[codes.tobytes()][:, each.column]
             each.search.tell(each.recording.scores(activations, generation / n_generations))
     codes = np.stack([each.search.recommend() for each in runs]).astype(np.float32)
-    found, contrasts = judged(population, codes)
+    found, contrasts = judged(population, codes, entry.rms_contrast)
     for each, by_unit, contrast in zip(runs, found, contrasts, strict=True):
         yield Result(each.key, float(by_unit[each.column]), float(contrast))
 
 
 @torch.inference_mode()
-def _activations(population: Population, codes: NDArray[np.float32], generator: FastGenerator) -> NDArray[np.float64]:
+def _activations(
+    population: Population, codes: NDArray[np.float32], generator: FastGenerator | EvenGenerator
+) -> NDArray[np.float64]:
     """Return the relative activations [n, n_units] by the pictures of codes [n, d]."""
     batches = torch.split(torch.from_numpy(codes), MOST_AT_ONCE)
     return np.concatenate(

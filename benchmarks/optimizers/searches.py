@@ -1,7 +1,7 @@
-"""The searches that are compared: each at one contrast with the others, and some free in it, as published."""
+"""The searches that are compared: each at one norm with the others, some at one contrast, some free, as published."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -18,16 +18,18 @@ N_SHOWN = 40
 NORM = 300 / 64 * CODE_SIZE**0.5
 """Each gene as large as in the published codes of norm 300 in 4096 dimensions, where the settings are at home.
 
-The embedded generator draws any code longer than 1.3 a gene at one length: that is what "one contrast" means here.
+The embedded generator draws any code longer than 1.3 a gene at one length.
 """
 N_AXES = 48
 """Directions with 99 % of what changes in the embedded generator's pictures."""
 NORM_IN_SUBSPACE = 14.0
-"""Chosen on the tuning units: the pictures that come of it have no more contrast than those of the full space.
+"""Chosen on the tuning units: pictures of random codes have no more contrast than those of the full space.
 
 In the subspace all of a code shows, of a code in the full space a fifth does.
 """
-EQUAL, PUBLISHED = "equal contrast", "published settings"
+RMS_CONTRAST = 0.2
+"""Of the pictures of those that are compared at one contrast: about what the others' best have."""
+EQUAL, PUBLISHED = "equal norm", "published settings"
 CELL_2019 = {
     "population": 40,
     "mutation_rate": 0.25,
@@ -63,6 +65,8 @@ class Entry:
     """Whether it shows the same whatever it is told."""
     in_subspace: bool = False
     """Whether it is confined to the directions that show."""
+    rms_contrast: float | None = None
+    """What every picture is brought to; None leaves it to the code."""
 
     def start(self, seed: Sequence[int]) -> Asking:
         """Return the search at its beginning."""
@@ -85,7 +89,7 @@ def _sized(n: int = N_SHOWN) -> dict[str, Any]:
     return {"population": n}
 
 
-ENTRIES: dict[str, Entry] = {
+COMPARED: dict[str, Entry] = {
     "sphere_mirror": Entry("sphere_mirror", _sized()),
     "sphere_mirror, axes": Entry("sphere_mirror", _sized(), in_subspace=True),
     "cma": Entry("cma", _sized()),
@@ -108,3 +112,9 @@ ENTRIES: dict[str, Entry] = {
     "nes, free": Entry("nes", {"n_samples": 20}, PUBLISHED, n_shown=20),
     "fdgd, free": Entry("fdgd", {"n_samples": 20}, PUBLISHED, n_shown=20),
 }
+ONE_CONTRAST = {
+    f"{name}, one contrast": replace(COMPARED[name], rms_contrast=RMS_CONTRAST)
+    for name in ("sphere_mirror, axes", "sphere_mirror", "sphere", "cma", "genetic, Cell 2019")
+}
+"""Compared with one another only."""
+ENTRIES = COMPARED | ONE_CONTRAST

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from benchmarks.optimizers.contrast import evened
 from benchmarks.optimizers.ground_truth import LUMINANCE, RED_GREEN, Arc, Energy, Likeness, Neuron
 from benchmarks.optimizers.rendering import WHOLE, Span, Window, ready
 from server.generators.embedded import CODE_SIZE, Embedded
@@ -70,9 +71,12 @@ def units(which: str) -> tuple[Population, ...]:
 
 
 @torch.inference_mode()
-def judged(population: Population, codes: NDArray[np.float32]) -> tuple[Activations, Activations]:
+def judged(
+    population: Population, codes: NDArray[np.float32], rms_contrast: float | None = None
+) -> tuple[Activations, Activations]:
     """Return relative activations [n, n_units] by the pictures of codes, and the pictures' RMS contrasts [n]."""
     pictures = _generator().network(torch.from_numpy(codes))
+    pictures = pictures if rms_contrast is None else evened(pictures, rms_contrast)
     contrasts = pictures.mean(1).flatten(1).double().std(1, correction=0)
     return population.relative(population.exact(pictures)), contrasts.numpy()
 
