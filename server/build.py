@@ -30,6 +30,7 @@ from server.scoring import Scorer, ScorerError, create
 from server.session import WORK, Session
 from server.session_file import SessionFile
 from server.stopping import Rules, Stopping
+from server.target_file import as_recorded, with_target
 from server.welcome import Settings
 
 SHIPPED_REFERENCES = Path(__file__).with_name("references")
@@ -99,6 +100,7 @@ def resume(path: Path, clock: Callable[[], float], generations: int | None = Non
             changes = replace(changes, generations=generations)
             file.set_fact("changes", json.dumps(asdict(changes)))
         config = changes.apply(parse_config(facts["config"], f"the configuration in {path}"))
+        config = as_recorded(config, file.connection)
         begun = {number for (number,) in file.connection.execute("SELECT evolution FROM snapshots")}
         evolutions = build_evolutions(config, file.references(), begun)
         _check_weights(path, file, evolutions)
@@ -140,8 +142,11 @@ def build_session(config: Config, session_id: str, evolutions: list[Evolution]) 
     )
     rules = config.stopping
     stopping = Stopping(
-        Rules(rules.presentations, rules.minutes, rules.plateau, rules.curve == "corrected", rules.act),
+        Rules(
+            rules.presentations, rules.minutes, rules.plateau, rules.curve == "corrected", rules.act, rules.generations
+        ),
         {plan.number: plan.name for plan in plans},
+        {plan.number: plan.n_generations for plan in plans},
     )
     return Session(session_id, plans, evolutions[0].references, settings, stopping)
 
@@ -165,7 +170,8 @@ def build_evolutions(
         blank = made[0].render(np.zeros((1, *made[0].code_shape), np.float32))
         references = load_references(config, (blank.shape[1], blank.shape[2]))
     evolutions = []
-    for number, (table, generator) in enumerate(zip(config.evolutions, made, strict=True), 1):
+    tables = [_with_target(table) for table in config.evolutions]
+    for number, (table, generator) in enumerate(zip(tables, made, strict=True), 1):
         seed = (config.session.seed, number)
         initial = {} if number in begun else _initial_codes(table, generator, seed)
         optimizer = _optimizer(table, generator, seed, initial)
@@ -242,6 +248,14 @@ def _subspace(table: EvolutionTable, generator: generators.Generator) -> dict[st
     from server.generators import hessian  # torch takes seconds to import, and few ask for a subspace
 
     return {"subspace": hessian.load(Path(file), str(getattr(generator, "weights_sha256", ""))).directions}
+
+
+def _with_target(table: EvolutionTable) -> EvolutionTable:
+    """Return the table of an evolution with the lists of the file that its scorer names, if it names one."""
+    try:
+        return table.model_copy(update={"scorer": with_target(table.scorer)})
+    except ScorerError as error:
+        raise ConfigError(f"evolution {table.name!r}, [evolution.scorer]: {error}") from error
 
 
 def _facts(table: EvolutionTable, generator: generators.Generator) -> dict[str, Any]:

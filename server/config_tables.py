@@ -95,6 +95,9 @@ class ScorerPart(Open):
     @model_validator(mode="after")
     def _known(self) -> "ScorerPart":
         check_keys(self.name, self.parameters)
+        lists = [key for key in ("target", "means", "sds", "mask") if key in self.parameters]
+        if self.name == "target" and self.parameters.get("file") and lists:
+            raise ValueError(f"file holds all lists, so {lists[0]} must not be given beside it")
         return self
 
     @property
@@ -144,6 +147,8 @@ class References(Table):
 class Stopping(Table):
     """When enough has been seen. The server says so, on record, and goes on unless it is told to act."""
 
+    generations: int = Field(0, ge=0, lt=MAX_GENERATIONS)
+    """So many scored, in every evolution; 0 = no limit. An evolution with `generations` of its own ends by itself."""
     presentations: int = Field(0, ge=0)
     """So many measured; 0 = no limit."""
     minutes: float = Field(0, ge=0)

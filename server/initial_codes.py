@@ -17,6 +17,8 @@ from PIL import Image, UnidentifiedImageError
 from protocol import plugins
 from protocol.arrays import Images, Scores
 from server.generators import Generator, GeneratorError, Inverting
+from server.generators.generator import CodeStatistics
+from server.npz import NpzError, content_of, named, read_npz
 
 INITIAL_CODES = {
     "normal": "server.initial_codes:normal",
@@ -54,27 +56,32 @@ def statistics(
     generator: Generator,
     seed: Seed,
     n: int = N_CODES,
-    mean: float = 0.0,
-    sd: float = 1.0,
+    mean: float | None = None,
+    sd: float | None = None,
     file: str | Path = "",
-    clip: bool = True,
+    clip: bool | None = None,
 ) -> Codes:
     """Return codes as the layer's activations spread over images: N(mean, sd) in each number, clipped at zero.
 
     `file` is an .npz with arrays "mean" and "sd" of the code's shape. Do not clip where the layer is not
-    rectified (fc8).
+    rectified (fc8). Where mean, sd and file are left out they are the generator's own, and so is whether to clip;
+    a generator that states none is refused. Of mean and sd alone, the other is 0 or 1.
     """
     shape = generator.code_shape
-    means, sds = _statistics(Path(file), shape) if file else (np.asarray(mean), np.asarray(sd))
+    if mean is None and sd is None and not file:
+        own = _own_statistics(generator)
+        mean, sd, clip = own.mean, own.sd, own.clipped if clip is None else clip
+    given = np.asarray(0.0 if mean is None else mean), np.asarray(1.0 if sd is None else sd)
+    means, sds = _statistics(Path(file), shape) if file else given
     if n < 1 or not (np.isfinite(means).all() and np.isfinite(sds).all() and (sds >= 0).all()):
         raise InitialCodesError(f"initial codes: n must be at least 1, mean finite and sd 0 or more, got {n} codes.")
     codes = means + sds * np.random.default_rng(seed).normal(size=(n, *shape))
-    return _single(np.maximum(codes, 0) if clip else codes)
+    return _single(codes if clip is False else np.maximum(codes, 0))
 
 
 def folder(generator: Generator, seed: Seed, folder: str | Path, n: int | None = None) -> Codes:
     """Return n of the codes in the .npy files of a folder, such as XDream writes, drawn without replacement."""
-    files = sorted(Path(folder).glob("*.npy"))
+    files = sorted(_there(folder).glob("*.npy"))
     codes = np.concatenate([_codes(file, generator.code_shape) for file in files]) if files else np.zeros(0)
     if len(codes) < (n or 1):
         raise InitialCodesError(f"initial codes: {folder} holds {len(codes)} codes in .npy files, not {n or 1}.")
@@ -84,7 +91,7 @@ def folder(generator: Generator, seed: Seed, folder: str | Path, n: int | None =
 
 def images(generator: Generator, seed: Seed, folder: str | Path, n: int | None = None) -> Codes:
     """Return codes that the generator renders as n pictures of a folder, or as near as can be."""
-    files = sorted(each for each in Path(folder).glob("*") if each.suffix.lower() in PICTURES)
+    files = sorted(each for each in _there(folder).glob("*") if each.suffix.lower() in PICTURES)
     if len(files) < (n or 1):
         raise InitialCodesError(f"initial codes: {folder} holds {len(files)} pictures, not {n or 1}.")
     chosen = files if n is None else [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:n]]
@@ -121,16 +128,31 @@ def from_best(generator: Generator, images: Images, scores: Scores, n: int = 10)
     return from_images(generator, images[best])
 
 
+def _own_statistics(generator: Generator) -> CodeStatistics:
+    stated: CodeStatistics | None = getattr(generator, "code_statistics", None)
+    if stated is None:
+        raise InitialCodesError(
+            "initial codes: this generator does not say how its codes are spread. Give mean and sd, or file: "
+            'an .npz with arrays "mean" and "sd" of the code\'s shape.'
+        )
+    return stated
+
+
+def _there(folder: str | Path) -> Path:
+    if not Path(folder).is_dir():
+        raise InitialCodesError(f"initial codes: there is no folder {folder}.")
+    return Path(folder)
+
+
 def _statistics(file: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
     try:
-        with np.load(file, allow_pickle=False) as held:
-            found = [np.asarray(held[name], np.float64) for name in ("mean", "sd")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise InitialCodesError(f'initial codes: {file} is no .npz with arrays "mean" and "sd": {wrong}.') from wrong
-    for name, array in zip(("mean", "sd"), found, strict=True):
+        found = named(read_npz(content_of(file), file), ("mean", "sd"), file)
+    except NpzError as wrong:
+        raise InitialCodesError(f"initial codes: {wrong}") from wrong
+    for name, array in found.items():
         if array.shape != shape:
             raise InitialCodesError(f"initial codes: {name} in {file} is {list(array.shape)}, not {list(shape)}.")
-    return found[0], found[1]
+    return found["mean"], found["sd"]
 
 
 def _codes(file: Path, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -27,6 +27,7 @@ from server.recounting import (
     scored_generations,
 )
 from server.scoring import Scorer, ScorerError
+from server.target_file import as_recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ def rescore(path: Path, wishes: Wishes) -> list[Rescored]:
     connection = open_database(path, "ro")
     try:
         facts = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-        config = _as_wished(parse_config(facts["config"], f"the configuration in {path}"), wishes)
+        config = as_recorded(parse_config(facts["config"], f"the configuration in {path}"), connection)
+        config = _as_wished(config, wishes)
         channels = recorded_channels(connection)
         _check(wishes, config, channels, path)
         check_spike_times(connection, wishes.windows)

@@ -1,4 +1,4 @@
-"""When enough has been seen: presentations, minutes, a plateau. Advice in words; whether anybody acts is not said here.
+"""When enough has been seen: generations, presentations, minutes, a plateau. Advice in words; others act on it.
 
 Fed one outcome a generation, in any order of the evolutions. It reads no clock: minutes come from outside. It holds no
 more than the scores, so that feeding it the outcomes on record again brings it to where it was.
@@ -44,6 +44,8 @@ class Rules:
     """Judge the plateau by the curve that is corrected for drift."""
     act: bool = False
     """Stop when a limit is reached, or every evolution is flat."""
+    generations: int = 0
+    """Of each evolution, so that it is reached when the slowest has come so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,19 @@ class _Course:
     n_heard: int = 0
     """Outcomes since the server was started, which is what minutes are counted from."""
 
+    @property
+    def n_scored(self) -> int:
+        """Generations scored, by whatever channels."""
+        return self.n_past + len(self.generations)
+
 
 class Stopping:
     """Advises after every generation of every evolution."""
 
-    def __init__(self, rules: Rules, names: Mapping[int, str]) -> None:
+    def __init__(self, rules: Rules, names: Mapping[int, str], ends: Mapping[int, int] | None = None) -> None:
+        """Advise on evolutions of these names; `ends` are the generations after which some end by themselves."""
         self.rules = rules
+        self._ends = {number: end for number, end in (ends or {}).items() if end}
         self._names = dict(names)
         self._courses = {number: _Course() for number in names}
 
@@ -99,8 +108,7 @@ class Stopping:
     def begin_afresh(self, evolution: int) -> None:
         """Forget an evolution's curve: from here on other channels are scored, or otherwise."""
         old = self._courses[evolution]
-        n_past = old.n_past + len(old.generations)
-        self._courses[evolution] = _Course(n_past=n_past, n_heard=old.n_heard)
+        self._courses[evolution] = _Course(n_past=old.n_scored, n_heard=old.n_heard)
 
     def absorb(self, outcome: Outcome, presentations: int, minutes: float) -> Advice:
         """Return the advice after an outcome, when so many presentations were measured in so many minutes (or NaN)."""
@@ -110,9 +118,11 @@ class Stopping:
         spent = self._spent(presentations, minutes)
         course.verdict, text = self._judged(course)
         left = self._left(course, presentations, minutes)
+        stop = self.rules.act and (bool(spent) or self._all_flat() or self._all_scored())
+        if not spent and self.rules.generations and course.n_scored >= self.rules.generations:
+            spent = f"{course.n_scored} generations are scored, {self.rules.generations} were asked for"
         if spent:
             course.verdict, text, left = Verdict.SPENT, f"enough: {spent}", ""
-        stop = self.rules.act and (bool(spent) or self._all_flat())
         words = f"{self._names[outcome.evolution]}: {text}{left}"
         news = course.verdict in NEWS and course.verdict is not course.said
         course.said = course.verdict if news else course.said
@@ -152,10 +162,20 @@ class Stopping:
 
     def _left(self, course: _Course, presentations: int, minutes: float) -> str:
         """Return how many generations the limits leave at the pace so far, or nothing where there is no limit."""
-        rules, done = self.rules, course.n_past + len(course.generations)
-        paces = ((rules.presentations, presentations, done), (rules.minutes, minutes, course.n_heard))
+        rules, done = self.rules, course.n_scored
+        paces = (
+            (rules.generations, done, done),
+            (rules.presentations, presentations, done),
+            (rules.minutes, minutes, course.n_heard),
+        )
         left = min(done * (limit - used) / used if limit and used > 0 else inf for limit, used, done in paces)
         return f", about {ceil(left)} generations left" if isfinite(left) else ""
+
+    def _all_scored(self) -> bool:
+        """Return whether each evolution has had the generations asked for, or as many as it will ever have."""
+        limit = self.rules.generations
+        done = (each.n_scored >= min(limit, self._ends.get(n, limit)) for n, each in self._courses.items())
+        return bool(limit) and all(done)
 
     def _all_flat(self) -> bool:
         return all(course.verdict is Verdict.FLAT for course in self._courses.values())

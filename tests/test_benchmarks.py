@@ -3,11 +3,13 @@
 import io
 from pathlib import Path
 
+from pytest import MonkeyPatch
 from rich.console import Console
 
 from benchmarks import dead_time, dry_run, loop, render
 from server.cli import DRY_RUN
 from server.config import load_config
+from tests.small_networks import thin_all
 
 LINES = 'name = "raw_pixel", size = 4'
 
@@ -50,4 +52,16 @@ def test_a_batch_stands_beside_single_images() -> None:
 
     render.main(["--generator", "raw_pixel", "--codes", "2", "--seconds", "0"], console)
 
-    assert "one image at a time" in printed(console)
+    assert "one image at a time" in printed(console) and "the network alone" not in printed(console)
+
+
+def test_a_batch_stands_beside_the_network_alone_also_without_published_weights(monkeypatch: MonkeyPatch) -> None:
+    thin_all(monkeypatch)
+    console = a_console()
+    wish = ["--generator", "deepsim-fc6", "--device", "cpu", "--dtype", "bfloat16", "--codes", "2", "--seconds", "0"]
+
+    render.main(wish, console)
+
+    said = printed(console)
+    assert said.count("deepsim-fc6 (random weights), cpu bfloat16, 2 in one batch") == 2
+    assert "one image at a time" in said and "the network alone" in said

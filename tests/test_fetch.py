@@ -162,6 +162,13 @@ def test_every_published_address_is_of_a_generator() -> None:
     assert set(VARIANTS) - set(ADDRESSES) == {"deepsim-fc6-places"}
 
 
+@pytest.mark.parametrize("wish", [["deepsim-fc66"], [FC6, "--from", "ftp://somewhere/a.pt"]])
+def test_a_wish_that_cannot_be_had_is_refused_before_a_bar_is_drawn(wish: list[str]) -> None:
+    done = CliRunner().invoke(commands, ["fetch", *wish])
+    assert isinstance(done.exception, WeightsError)
+    assert done.output == ""
+
+
 def test_the_command_fetches_and_says_what_came(shelf: Shelf, tmp_path: Path) -> None:
     done = CliRunner().invoke(commands, ["fetch", FC6, "--from", shelf.address], catch_exceptions=False)
     assert done.exit_code == 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from server.generators import GeneratorError
-from server.generators.hessian import axes_of, load, main, principal_axes, save
+from server.generators.hessian import Axes, axes_of, load, main, principal_axes, save
 from server.optimizers import OPTIMIZERS, OptimizerError, create
 
 N_GENES, N_PIXELS, N_SHOWING = 40, 90, 5
@@ -79,10 +79,12 @@ def test_axes_are_kept_with_the_weights_they_are_of(tmp_path: Path) -> None:
 
 
 def test_a_file_without_axes_says_how_to_make_them(tmp_path: Path) -> None:
-    for content in (None, b"nothing of the kind"):
-        file = tmp_path / "axes.npz"
-        if content is not None:
-            file.write_bytes(content)
+    file = tmp_path / "axes.npz"
+    with pytest.raises(GeneratorError, match=r"there is no file .*axes\.npz\. Make it: .*server\.generators\.hessian"):
+        load(file)
+    save(Axes(np.eye(9, dtype=np.float32), np.ones(9, np.float32)), file)
+    for content in (b"nothing of the kind", b"", file.read_bytes()[:300]):
+        file.write_bytes(content)
         with pytest.raises(GeneratorError, match=r"holds no axes.*server\.generators\.hessian"):
             load(file)
 
@@ -95,10 +97,12 @@ def test_a_generator_that_is_no_network_is_refused() -> None:
 def test_the_command_writes_the_axes_of_a_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["embedded", str(tmp_path / "axes.npz"), "--axes", "8", "--slopes", "16"])
 
-    assert "8 axes" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "8 axes" in said.out and "16 slopes" in said.err and "100%" in said.err
     assert load(tmp_path / "axes.npz").directions.shape == (8, 256)
     with pytest.raises(SystemExit):
         main(["embedded", str(tmp_path / "axes.npz"), "--axes", "300"])
+    assert "slopes \u2501" not in capsys.readouterr().err, "a wish that is refused draws no bar"
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))

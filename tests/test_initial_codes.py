@@ -11,8 +11,10 @@ from PIL import Image
 
 from protocol.ids import stimulus_id
 from server import build, initial_codes, optimizers
+from server.config import ConfigError, parse_config
 from server.evolution import References
 from server.generators import Generator, create
+from server.generators.deepsim_networks import VARIANTS
 from server.initial_codes import InitialCodesError
 from server.pictures import to_png
 from server.session_file import SessionFile
@@ -39,6 +41,38 @@ def test_statistics_are_those_asked_for_and_clipped_at_zero(pixels: Generator) -
     assert (codes == 0).mean() == pytest.approx(0.843, abs=0.01)  # as in the published experiments
     signed = initial_codes.create("statistics", pixels, SEED, n=200, mean=2, sd=3, clip=False)
     assert (signed.mean(), signed.std()) == (pytest.approx(2, abs=0.05), pytest.approx(3, abs=0.05))
+
+
+@pytest.mark.parametrize("name", ["deepsim-fc6", "deepsim-fc7", "deepsim-fc8", "deepsim-fc6-places"])
+def test_statistics_that_are_not_given_are_those_of_the_generators_layer(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual_rms = VARIANTS[name].code_rms
+    thin_all(monkeypatch)
+    generator = create(name, weights=a_file(tmp_path, name), device="cpu", size=64)
+    codes = initial_codes.create("statistics", generator, SEED, n=1000)
+    assert np.sqrt(np.square(codes).mean()) == pytest.approx(usual_rms, rel=0.05)
+    assert (codes.min() < 0) == (name == "deepsim-fc8"), "fc8 is not rectified"
+    if "fc6" in name:
+        assert (codes == 0).mean() == pytest.approx(0.843, abs=0.01)
+
+
+def test_the_embedded_generators_codes_are_not_clipped_unless_somebody_says_so() -> None:
+    embedded = create("embedded")
+    codes = initial_codes.create("statistics", embedded, SEED, n=200)
+    assert (codes.mean(), codes.std()) == (pytest.approx(0, abs=0.02), pytest.approx(1, abs=0.02))
+    assert initial_codes.create("statistics", embedded, SEED, clip=True).min() == 0
+    given = initial_codes.create("statistics", embedded, SEED, mean=0, sd=1)
+    np.testing.assert_array_equal(given, initial_codes.create("statistics", embedded, SEED, sd=1))
+    assert given.min() == 0, "as in sessions of before, where they are given"
+
+
+def test_statistics_that_nobody_states_are_asked_for(pixels: Generator, tmp_path: Path) -> None:
+    with pytest.raises(InitialCodesError, match=r"does not say how its codes are spread\. Give mean and sd, or file"):
+        initial_codes.create("statistics", pixels, SEED)
+    initial = 'initial = { name = "statistics" }'
+    with pytest.raises(ConfigError, match=r"'genetic left', \[evolution.initial\]: .* Give mean and sd, or file"):
+        build.build_evolutions(parse_config(CONFIG.replace("repeats = 2", f"repeats = 2\n{initial}"), "a.toml"))
 
 
 def test_each_number_may_have_statistics_of_its_own(pixels: Generator, tmp_path: Path) -> None:
@@ -104,10 +138,13 @@ def test_an_optimizer_begins_with_them(pixels: Generator) -> None:
 @pytest.mark.parametrize(
     ("name", "own", "sentence"),
     [
-        ("folder", {"folder": "nowhere"}, "nowhere holds 0 codes in .npy files, not 1"),
-        ("images", {"folder": "nowhere", "n": 3}, "nowhere holds 0 pictures, not 3"),
+        ("folder", {"folder": "nowhere"}, "there is no folder nowhere"),
+        ("images", {"folder": "nowhere", "n": 3}, "there is no folder nowhere"),
+        ("folder", {"folder": "docs"}, "docs holds 0 codes in .npy files, not 1"),
+        ("images", {"folder": "docs", "n": 3}, "docs holds 0 pictures, not 3"),
         ("statistics", {"sd": -1}, "sd 0 or more"),
-        ("statistics", {"file": "nowhere.npz"}, 'is no .npz with arrays "mean" and "sd"'),
+        ("statistics", {"file": "nowhere.npz"}, "initial codes: there is no file nowhere.npz"),
+        ("statistics", {"file": "README.md"}, r"README.md is no .npz file of numbers: "),
         ("statistik", {}, r"no initial codes named 'statistik'\. Did you mean 'statistics'\?"),
     ],
 )

@@ -37,6 +37,17 @@ def test_shrinking_averages_areas() -> None:
     assert resized(row, (1, 2))[0, 0, :, 0].tolist() == [30, 200]
 
 
+def test_enlarging_is_opencvs_cubic_to_one_level() -> None:
+    row = np.array([0, 0, 200, 255, 40, 90], np.uint8).reshape(1, 1, 6, 1).repeat(3, axis=3)
+    opencv = np.array([0, 0, 0, 0, 53, 138, 218, 255, 255, 199, 97, 31, 45, 84, 95])  # 5.0.0, cv2.INTER_CUBIC
+    assert abs(resized(row, (1, 15))[0, 0, :, 0] - opencv).max() <= 1
+    column = np.array([0, 0, 0, 43, 149, 241, 255, 210, 85, 29, 71, 95])
+    assert abs(resized(row.transpose(0, 2, 1, 3), (12, 1))[0, :, 0, 1] - column).max() <= 1
+    wide = noise(1, 12, 4)
+    np.testing.assert_array_equal(resized(wide, (6, 8)), resized(resized(wide, (6, 4)), (6, 8)))
+    assert resized(wide[:0], 30).shape == (0, 30, 30, 3)
+
+
 def test_enlarging_keeps_a_flat_picture_flat_and_a_mean_where_it_is() -> None:
     assert (resized(np.full((1, 8, 8, 3), 77, np.uint8), 50) == 77).all()
     assert abs(resized(noise(1, 16, 16, 60, 200), 64).mean() - noise(1, 16, 16, 60, 200).mean()) < 2

@@ -221,6 +221,19 @@ def test_a_limit_stops_when_it_was_told_to(rules: Rules, last: int, words: str) 
     assert not said[last].news
 
 
+def test_generations_are_enough_when_every_evolution_has_had_them() -> None:
+    stopping = Stopping(Rules(generations=5, plateau=False, act=True), {1: "e1", 2: "e2", 3: "e3"}, {1: 0, 3: 2})
+    first = advice_on(Rules(), np.full(6, 84.0), 1, stopping)
+    assert first[0].text == "e1: no limit is reached, about 4 generations left"
+    assert first[4].text == "e1: enough: 5 generations are scored, 5 were asked for" and first[4].news
+    advice_on(Rules(), np.full(2, 84.0), 3, stopping)  # it ends by itself after two
+    second = advice_on(Rules(), np.full(5, 84.0), 2, stopping)
+    assert [each.stop for each in (*first, *second)] == [False] * 10 + [True]
+    asked = Stopping(Rules(generations=5, plateau=False), {1: "e1"})
+    advice = advice_on(Rules(), np.full(6, 84.0), 1, asked)
+    assert advice[4].verdict is Verdict.SPENT and not any(each.stop for each in advice), "it was not told to act"
+
+
 def test_minutes_that_nobody_counted_stop_nothing() -> None:
     assert not any(
         each.stop for each in advice_on(Rules(minutes=1, act=True, plateau=False), rising_and_flat(9), minutes=nan)
@@ -314,6 +327,13 @@ def test_told_to_act_the_session_stops_after_the_generation(tmp_path: Path) -> N
     outcomes = [row.outcome for row in recorded(desk.log, Advanced) if row.outcome]
     assert 2 <= len(outcomes) < 7, "what was begun was finished, and nothing more was begun"
     assert not any(desk.session.runs[number].ledger for number in (1, 2))
+
+
+def test_told_to_act_on_generations_the_session_stops_after_as_many_of_each(tmp_path: Path) -> None:
+    desk = play(tmp_path / "s.xdream", CONFIG + "[stopping]\ngenerations = 2\nact = true\n")
+    assert desk.session.state is State.ENDED and ADVISER in desk.session.standing.why
+    scored = [row.outcome.evolution for row in recorded(desk.log, Advanced) if row.outcome]
+    assert {scored.count(1), scored.count(2)} <= {2, 3} and len(scored) < 7
 
 
 def a_ruled_desk(stopping: Stopping) -> tuple[Desk, list[Trial]]:

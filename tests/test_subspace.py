@@ -35,5 +35,5 @@ def test_axes_of_other_weights_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"evolution .*, \[evolution.optimizer\]: .*make them again"):
         build_evolutions(parse_config(CONFIG % file, "test.toml"))
-    with pytest.raises(ConfigError, match="holds no axes"):
+    with pytest.raises(ConfigError, match="there is no file"):
         build_evolutions(parse_config(CONFIG % (tmp_path / "absent.npz"), "test.toml"))

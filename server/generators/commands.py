@@ -35,9 +35,10 @@ def fetch_(
     folder: Folder = None,
 ) -> None:
     """Download a generator's weights; a download that broke off is gone on with."""
-    from server.generators.fetch import fetch
+    from server.generators.fetch import fetch, source
     from server.generators.store import default_folder
 
+    address = source(name, address)  # a wrong one is said before a bar is drawn
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=None)

@@ -12,10 +12,13 @@ what the original Caffe files call them is `Layer.caffe_name`.
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from server.generators.generator import CodeStatistics
 
 SLOPE = 0.3
 """Of every rectification, below zero."""
@@ -23,6 +26,8 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 """Mean colour of the training images, which the networks leave out."""
 FIRST_MAP_PX = 4
 """Side of the map that a code becomes after the fully connected layers."""
+FC6 = CodeStatistics(-15.18, 15.08, clipped=True)
+"""Of CaffeNet's layer fc6 over images, as XDream's experiments began with."""
 
 Window = tuple[int, int, int]
 """Kernel, stride and padding."""
@@ -82,6 +87,16 @@ class Variant:
     layers: tuple[Layer, ...]
     squashed: bool = False
     """Whether the last layer ends in 255 tanh."""
+    published: CodeStatistics | None = None
+    """Of the codes, where more than their length is known."""
+    rectified: bool = True
+    """Whether the layer that the codes are of has no negative numbers."""
+
+    @property
+    def code_statistics(self) -> CodeStatistics:
+        """Those published; else those that draw codes of the usual length: half of N(0, sd), or all where not cut."""
+        sd = self.code_rms * sqrt(2) if self.rectified else self.code_rms
+        return self.published or CodeStatistics(0.0, sd, self.rectified)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -158,10 +173,10 @@ VARIANTS = {
     "deepsim-conv3": Variant((384, 13, 13), 23.2, CONV34, squashed=True),
     "deepsim-conv4": Variant((384, 13, 13), 14.8, CONV34, squashed=True),
     "deepsim-pool5": Variant((256, 6, 6), 11.6, POOL5),
-    "deepsim-fc6": Variant((4096,), 4.1, fc(4096)),
+    "deepsim-fc6": Variant((4096,), 4.1, fc(4096), published=FC6),
     "deepsim-fc7": Variant((4096,), 1.2, fc(4096)),
-    "deepsim-fc8": Variant((1000,), 3.0, fc(1000)),
-    "deepsim-fc6-places": Variant((4096,), 4.1, fc(4096)),
+    "deepsim-fc8": Variant((1000,), 3.0, fc(1000), rectified=False),
+    "deepsim-fc6-places": Variant((4096,), 4.1, fc(4096), published=FC6),
 }
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocol.arrays import Codes, Images
-from server.generators.generator import N_STEPS, check_codes
+from server.generators.generator import N_STEPS, CodeStatistics, check_codes
 from server.generators.inversion import inverted
 from server.generators.processor import processor
 from server.generators.weights import sha256_of
@@ -82,6 +82,7 @@ class Embedded:
     """Codes of 256 numbers, about N(0, 1) each, to 64 x 64 RGB pictures."""
 
     code_shape = (CODE_SIZE,)
+    code_statistics = CodeStatistics(0.0, 1.0, clipped=False)
 
     def __init__(self) -> None:
         self.network = Network()

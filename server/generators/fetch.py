@@ -28,7 +28,7 @@ def fetch(name: str, folder: Path, progress: Progress = lambda done, total: None
 
     What comes from an address the first time is what must come from it ever after.
     """
-    address = address or _published(name)
+    address = source(name, address)
     before = read_record(name, folder)
     if before and before.source == address and file_of(name, folder).is_file():
         check_unchanged(name, folder)
@@ -43,6 +43,13 @@ def fetch(name: str, folder: Path, progress: Progress = lambda done, total: None
         return take_in(part, name, folder, source=address)
     finally:
         part.unlink()
+
+
+def source(name: str, address: str = "") -> str:
+    """Return where the weights of that name come from: an address, or else the published one; raise WeightsError."""
+    address = address or _published(name)
+    _kind(address)
+    return address
 
 
 def download(address: str, part: Path, progress: Progress) -> Path:

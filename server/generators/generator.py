@@ -1,6 +1,7 @@
 """What a generator is, and what each says of codes that it cannot draw."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,16 @@ N_STEPS = 200
 
 class GeneratorError(ValueError):
     """Something a generator cannot do; says which generator, what, and what would do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeStatistics:
+    """How the numbers of the codes that a generator was made for are spread: N(mean, sd)."""
+
+    mean: float
+    sd: float
+    clipped: bool
+    """At zero, because the layer that the codes are of is rectified."""
 
 
 class Generator(Protocol):
@@ -35,9 +46,14 @@ class Inverting(Generator, Protocol):
 
 def check_codes(generator: str, codes: Codes, code_shape: Sequence[int]) -> None:
     """Raise GeneratorError unless these are finite codes of that shape."""
+    check_shape(generator, codes, code_shape)
+    if not np.isfinite(codes).all():
+        raise GeneratorError(f"generator {generator!r} renders finite codes; these hold NaN or infinity.")
+
+
+def check_shape(generator: str, codes: Codes, code_shape: Sequence[int]) -> None:
+    """Raise GeneratorError unless these are codes of that shape."""
     shape = list(np.shape(codes))
     if shape[1:] != list(code_shape):
         wanted = ", ".join(["n_codes", *map(str, code_shape)])
         raise GeneratorError(f"generator {generator!r} renders codes of shape [{wanted}], got {shape}.")
-    if not np.isfinite(codes).all():
-        raise GeneratorError(f"generator {generator!r} renders finite codes; these hold NaN or infinity.")

@@ -11,14 +11,18 @@ is made.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich import progress
+from rich.console import Console
 from torch import Tensor
 
 from server.generators.generator import GeneratorError
@@ -29,6 +33,8 @@ AT_A_TIME = 16
 """Codes; a network's activations are kept for the slope."""
 
 Pictures = Callable[[Tensor], Tensor]
+Progress = Callable[[int, int], None]
+"""Told how many slopes are taken, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +57,7 @@ def principal_axes(
     n_slopes: int = N_SLOPES,
     seed: int = 0,
     weights_sha256: str = "",
+    tell: Progress = lambda done, total: None,
 ) -> Axes:
     """Return the axes of a generator, from as many random slopes at codes of N(0, code_rms) numbers.
 
@@ -65,7 +72,12 @@ def principal_axes(
         )
     random = torch.Generator().manual_seed(seed)
     sizes = [min(AT_A_TIME, n_slopes - done) for done in range(0, n_slopes, AT_A_TIME)]
-    slopes = torch.cat([_slopes(pictures, tuple(code_shape), n, code_rms, random) for n in sizes])
+    taken: list[Tensor] = []
+    for n in sizes:
+        tell(sum(map(len, taken)), n_slopes)
+        taken.append(_slopes(pictures, tuple(code_shape), n, code_rms, random))
+    tell(n_slopes, n_slopes)
+    slopes = torch.cat(taken)
     _, lengths, directions = torch.linalg.svd(slopes, full_matrices=False)
     strengths = lengths[:n_axes].square() / n_slopes
     return Axes(directions[:n_axes].numpy(), strengths.numpy(), weights_sha256)
@@ -93,9 +105,11 @@ def save(axes: Axes, path: Path) -> None:
 def load(path: Path, weights_sha256: str = "") -> Axes:
     """Return the axes in a file; raise GeneratorError if there are none, or if they are of other weights."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             axes = Axes(held["directions"], held["strengths"], str(held["weights_sha256"]))
-    except (OSError, ValueError, KeyError) as wrong:
+    except FileNotFoundError as wrong:
+        raise GeneratorError(f"there is no file {path}. Make it: python -m server.generators.hessian") from wrong
+    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, BadZipFile) as wrong:
         raise GeneratorError(
             f"{path} holds no axes: {wrong}. Make them: python -m server.generators.hessian"
         ) from wrong
@@ -107,7 +121,13 @@ def load(path: Path, weights_sha256: str = "") -> Axes:
     return axes
 
 
-def axes_of(generator: Any, n_axes: int, n_slopes: int = N_SLOPES, keep: Path | None = None) -> Axes:
+def axes_of(
+    generator: Any,
+    n_axes: int,
+    n_slopes: int = N_SLOPES,
+    keep: Path | None = None,
+    tell: Progress = lambda done, total: None,
+) -> Axes:
     """Return the axes of a generator that is a network; those kept in a file, if it has enough, of the same weights.
 
     What is made anew is kept there.
@@ -121,7 +141,8 @@ def axes_of(generator: Any, n_axes: int, n_slopes: int = N_SLOPES, keep: Path | 
     if pictures is None:
         raise GeneratorError(f"{type(generator).__name__} is no network, so its pictures have no slope by the code.")
     code_rms = float(getattr(generator, "code_rms", 1.0))
-    made = principal_axes(pictures, generator.code_shape, n_axes, code_rms, n_slopes, weights_sha256=sha256)
+    shape = generator.code_shape
+    made = principal_axes(pictures, shape, n_axes, code_rms, n_slopes, weights_sha256=sha256, tell=tell)
     if keep is not None:
         save(made, keep)
     return made
@@ -140,12 +161,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     parameters = {"weights": options.weights} if options.weights else {}
     try:
-        axes = axes_of(create(options.generator, **parameters), options.axes, options.slopes)
+        generator = create(options.generator, **parameters)
+        with ExitStack() as drawn:
+            axes = axes_of(generator, options.axes, options.slopes, tell=_bar(drawn))
     except GeneratorError as wrong:
         parser.error(str(wrong))
     save(axes, options.file)
     share = float(axes.strengths[-1] / axes.strengths[0])
     sys.stdout.write(f"{options.file}: {len(axes.directions)} axes; the last is {share:.2g} as strong as the first\n")
+
+
+def _bar(drawn: ExitStack) -> Progress:
+    """Return what draws a bar at the terminal from its first word on, so that a wish refused draws none."""
+    bar = progress.Progress(console=Console(stderr=True))
+
+    def show(done: int, total: int) -> None:
+        if not bar.tasks:
+            drawn.enter_context(bar).add_task(f"{total} slopes", total=total)
+        bar.update(bar.task_ids[0], completed=done)
+
+    return show
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.arrays import Codes, Images
-from server.generators.generator import GeneratorError, check_codes
+from server.generators.generator import GeneratorError, check_codes, check_shape
 from server.generators.shaping import resized
 
 
@@ -21,9 +21,14 @@ class RawPixel:
 
     def render(self, codes: Codes) -> Images:
         """Return images [n_codes, size, size, 3]: clipped to the range, then cut to whole levels as XDream does."""
-        check_codes("raw_pixel", codes, self.code_shape)
-        levels = np.clip(np.divide(codes, self.code_range, dtype=np.float64), 0, 1) * 255
-        return levels.astype(np.uint8)
+        check_shape("raw_pixel", codes, self.code_shape)
+        images = np.empty(np.shape(codes), np.uint8)
+        for code, image in zip(codes, images, strict=True):  # a whole batch is more than a processor keeps at hand
+            check_codes("raw_pixel", code[None], self.code_shape)
+            levels = np.divide(code, self.code_range, dtype=np.float64)
+            np.clip(levels, 0, 1, out=levels)
+            np.multiply(levels, 255, out=image, casting="unsafe")
+        return images
 
     def invert(self, images: Images, n_steps: int = 0) -> NDArray[np.float32]:
         """Return the codes that are rendered as these images to the level, once they have this size; in no steps."""

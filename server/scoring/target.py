@@ -33,6 +33,10 @@ class TargetScorer(Rates):
     """[n_channels] which of them count; none given = all."""
     measure: str = "cosine"
     """"cosine", "correlation", "dot" or "mse"."""
+    file: str = ""
+    """Where the lists are from, for the record: `server.target_file` reads it."""
+    file_sha256: str = ""
+    """Of that file."""
 
     def __post_init__(self) -> None:
         """Raise ScorerError for lists that do not fit together."""

@@ -15,6 +15,7 @@ from server.database import SCHEMA_VERSION, SessionFileError, cannot_be_opened
 from server.reading import UNITS
 from server.recounting import changed_channels
 from server.status.shapes import About, EvolutionAbout, Reference
+from server.target_file import as_recorded
 
 FIRST_EVOLVED = stimulus_id(1, 0, 0)
 """Stimulus ids below are of reference images: ids say it, and no large table need be looked through."""
@@ -53,7 +54,7 @@ class Records:
             config = parse_config(facts["config"], self.path.name)
         except ConfigError as error:
             raise SessionFileError(f"the configuration in {self.path.name} cannot be read: {error}") from error
-        return config.changed(**json.loads(facts.get("changes", "{}")))
+        return as_recorded(config.changed(**json.loads(facts.get("changes", "{}"))), self._connection)
 
     def changed_channels(self, evolution: int) -> dict[int, tuple[str, ...]]:
         """Return the channels that an operator had scored from a generation on, by that generation."""
