@@ -1,6 +1,7 @@
 """From a configuration to the parts of a session: evolutions, reference images, the session and its file."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,7 @@ from server.config import Config, ConfigError, parse_config
 from server.config_tables import Evolution as EvolutionTable
 from server.database import SessionFileError, cannot_be_written
 from server.evolution import Evolution, References
+from server.optimizers import ON_A_SPHERE
 from server.pictures import to_png
 from server.restoring import restore
 from server.runs import Plan
@@ -235,7 +237,8 @@ def _optimizer(
 ) -> optimizers.Optimizer:
     try:
         parameters = table.optimizer.parameters | initial | _subspace(table, generator)
-        return optimizers.create(table.optimizer.name, generator.code_shape, seed, **parameters)
+        usual = _usual_norm(generator, parameters.get("subspace")) if table.optimizer.name in ON_A_SPHERE else {}
+        return optimizers.create(table.optimizer.name, generator.code_shape, seed, **usual | parameters)
     except (optimizers.OptimizerError, generators.GeneratorError) as error:
         raise ConfigError(f"evolution {table.name!r}, [evolution.optimizer]: {error}") from error
 
@@ -256,6 +259,15 @@ def _with_target(table: EvolutionTable) -> EvolutionTable:
         return table.model_copy(update={"scorer": with_target(table.scorer)})
     except ScorerError as error:
         raise ConfigError(f"evolution {table.name!r}, [evolution.scorer]: {error}") from error
+
+
+def _usual_norm(generator: generators.Generator, subspace: Any) -> dict[str, Any]:
+    """Return the norm of this generator's usual codes, if it states one: in a subspace, as large in each number."""
+    if not isinstance(generator, generators.Sized):
+        return {}
+    n_genes = math.prod(generator.code_shape)
+    n_searched = len(subspace) if isinstance(subspace, list | np.ndarray) else n_genes
+    return {"norm": generator.usual_norm * (n_searched / n_genes) ** 0.5}
 
 
 def _facts(table: EvolutionTable, generator: generators.Generator) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def test_nes_is_xdreams(antithetic: bool, n_samples: int, radius_rate: float, el
         slope = np.array([y * (e**2 - 1) for y, e in zip(scores, z, strict=True)])
         slope = slope.mean(axis=0) if eltwise else slope.mean(keepdims=True)[0]
         radius = np.maximum(radius + radius_rate * slope / radius, 0.01)
+        np.testing.assert_allclose(optimizer.recommend(), centre, atol=1e-9)
+        np.testing.assert_allclose(kept(optimizer)["radius"], radius, atol=1e-9)
     assert np.linalg.norm(centre) > 1
 
 
@@ -125,6 +127,17 @@ def test_cma_is_the_cholesky_form_with_its_matrices(exact: bool) -> None:
 def test_the_factor_and_its_inverse_cancel() -> None:
     axes = np.random.default_rng(1).normal(size=(7, D))
     np.testing.assert_allclose(times_inverse(times_factor(np.eye(D), axes, 0.1), axes, 0.1), np.eye(D), atol=1e-12)
+
+
+@pytest.mark.parametrize("n_genes", [32, 8192])
+def test_the_exact_cma_keeps_vectors_and_no_matrix(n_genes: int) -> None:
+    optimizer = create("cma", (n_genes,), 1, exact=True, update_every=1)
+    for _ in range(6):
+        optimizer.tell(np.asarray(optimizer.ask()).sum(axis=1))
+    arrays = [value for value in kept(optimizer).values() if isinstance(value, np.ndarray)]
+    assert kept(optimizer)["axes"].shape == (3, n_genes)
+    assert all(np.isfinite(array).all() and array.size <= 3 * n_genes for array in arrays)
+    assert np.isfinite(optimizer.ask()).all()
 
 
 def test_sep_cma_is_the_cmaes_librarys() -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from protocol import plugins
-from server.generators.generator import Generator, GeneratorError, Inverting, check_codes
+from server.generators.generator import Generator, GeneratorError, Inverting, Sized, check_codes
 from server.generators.shaping import SHAPE, Shape, Shaped
 
-__all__ = ["GENERATORS", "Generator", "GeneratorError", "Inverting", "check_codes", "create"]
+__all__ = ["GENERATORS", "Generator", "GeneratorError", "Inverting", "Sized", "check_codes", "create"]
 
 GENERATORS: dict[str, str] = {
     "embedded": "server.generators.embedded:Embedded",

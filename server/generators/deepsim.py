@@ -24,6 +24,7 @@ class Deepsim:
         variant = VARIANTS[name]
         self.name, self.code_shape, self.code_rms = name, variant.code_shape, variant.code_rms
         self.code_statistics = variant.code_statistics
+        self.usual_norm = variant.usual_norm
         self.processor = processor(name, device, dtype, batch_size)
         path = find(name, weights)
         self.weights_sha256 = sha256_of(path)

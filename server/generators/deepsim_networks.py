@@ -12,7 +12,7 @@ what the original Caffe files call them is `Layer.caffe_name`.
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
+from math import prod, sqrt
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +98,14 @@ class Variant:
         sd = self.code_rms * sqrt(2) if self.rectified else self.code_rms
         return self.published or CodeStatistics(0.0, sd, self.rectified)
 
+    published_norm: float | None = None
+    """Length of the codes with which searches at a fixed one were published."""
+
+    @property
+    def usual_norm(self) -> float:
+        """Length of the codes for a search at a fixed one: as published, or else that of layer statistics."""
+        return self.published_norm or self.code_rms * prod(self.code_shape) ** 0.5
+
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all weights and biases, by XDream's names."""
@@ -167,16 +175,18 @@ def fc(n_in: int) -> tuple[Layer, ...]:
     return (*connected, Layer("tconv5_0", 256, 256, DOUBLE), *FROM_MAPS_OF_8)
 
 
+FC6_NORM = 300.0
+"""Of SphereCMA's codes (Wang & Ponce 2022)."""
 VARIANTS = {
     "deepsim-norm1": Variant((96, 27, 27), 42.7, norm(96, 128, (3, 2, 2)), squashed=True),
     "deepsim-norm2": Variant((256, 13, 13), 28.6, norm(256, 256, (3, 1, 2)), squashed=True),
     "deepsim-conv3": Variant((384, 13, 13), 23.2, CONV34, squashed=True),
     "deepsim-conv4": Variant((384, 13, 13), 14.8, CONV34, squashed=True),
     "deepsim-pool5": Variant((256, 6, 6), 11.6, POOL5),
-    "deepsim-fc6": Variant((4096,), 4.1, fc(4096), published=FC6),
+    "deepsim-fc6": Variant((4096,), 4.1, fc(4096), published=FC6, published_norm=FC6_NORM),
     "deepsim-fc7": Variant((4096,), 1.2, fc(4096)),
     "deepsim-fc8": Variant((1000,), 3.0, fc(1000), rectified=False),
-    "deepsim-fc6-places": Variant((4096,), 4.1, fc(4096), published=FC6),
+    "deepsim-fc6-places": Variant((4096,), 4.1, fc(4096), published=FC6, published_norm=FC6_NORM),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,15 @@ class Generator(Protocol):
 
     def render(self, codes: Codes) -> Images:
         """Return the images, uint8 [n_codes, height_px, width_px, 3], of codes [n_codes, *code_shape]."""
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A generator that says how long its codes usually are; a search that must have one length takes this one."""
+
+    @property
+    def usual_norm(self) -> float:
+        """Euclidean length of a usual code."""
 
 
 class Inverting(Generator, Protocol):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from protocol.arrays import Codes, Images
 from server.generators.contrast import with_rms_contrast
-from server.generators.generator import N_STEPS, Generator, GeneratorError, Inverting
+from server.generators.generator import N_STEPS, Generator, GeneratorError, Inverting, Sized
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Share of R, G and B in the grey of a picture (ITU-R BT.601), as in XDream."""
@@ -66,6 +66,8 @@ class Shaped:
         self.code_shape = generator.code_shape
         self.weights_sha256 = str(getattr(generator, "weights_sha256", ""))
         self.code_statistics = getattr(generator, "code_statistics", None)
+        if isinstance(generator, Sized):
+            self.usual_norm = generator.usual_norm
         blank = generator.render(np.zeros((1, *self.code_shape), np.float32))
         self._drawn_px = (blank.shape[1], blank.shape[2])
         _check_crop(self._kept_px, self._drawn_px)

@@ -1,7 +1,7 @@
 """Any torch.nn.Module as a generator: where it is, what its codes are, and what its pictures' numbers mean."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class TorchModule:
         device: str = "auto",
         dtype: str = "float32",
         batch_size: int = 64,
+        code_rms: float = 1.0,
     ) -> None:
         self.name = f"torch_module {module}"
         _check_words(self.name, output, channels)
@@ -48,6 +49,8 @@ class TorchModule:
         self._order = CHANNELS[channels]
         self.blocks = _blocks(self.name, blocks, code_shape)
         self.code_shape = tuple(code_shape) or (sum(length for length, _ in self.blocks),)
+        self.code_rms = _positive(self.name, code_rms)
+        self.usual_norm = self.code_rms * prod(self.code_shape) ** 0.5
         self.separate, self.call = separate, dict(call or {})
         self.processor = processor(self.name, device, dtype, batch_size)
         network = _loaded(self.name, module, dict(arguments or {}))
@@ -61,7 +64,7 @@ class TorchModule:
 
     def invert(self, images: Images, n_steps: int = N_STEPS) -> Codes:
         """Return codes [n_images, *code_shape] float32 whose pictures come near these images."""
-        return inverted(self.pictures, images, self.processor, self.code_shape, 1.0, n_steps)
+        return inverted(self.pictures, images, self.processor, self.code_shape, self.code_rms, n_steps)
 
     def pictures(self, codes: Tensor) -> Tensor:
         """Return the pictures [n, 3, height_px, width_px] RGB of codes; 0 is black, 1 white, neither is a limit."""
@@ -92,6 +95,12 @@ def _check_words(name: str, output: str, channels: str) -> None:
     for word, value, known in (("output", output, RANGES), ("channels", channels, CHANNELS)):
         if value not in known:
             raise GeneratorError(f"{name}: {word} must be one of {', '.join(known)}, got {value!r}.")
+
+
+def _positive(name: str, code_rms: float) -> float:
+    if isinstance(code_rms, bool) or not isinstance(code_rms, int | float) or not 0 < code_rms < inf:
+        raise GeneratorError(f"{name}: code_rms must be a number above 0, got {code_rms!r}.")
+    return float(code_rms)
 
 
 def _blocks(name: str, blocks: Sequence[Any], code_shape: Sequence[int]) -> list[tuple[int, float]]:

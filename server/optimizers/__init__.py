@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from protocol import plugins
 from server.optimizers.parameters import OptimizerError
 
-__all__ = ["OPTIMIZERS", "Codes", "Optimizer", "OptimizerError", "Scores", "Seed", "create"]
+__all__ = ["ON_A_SPHERE", "OPTIMIZERS", "Codes", "Optimizer", "OptimizerError", "Scores", "Seed", "create"]
 
 Codes = NDArray[np.floating[Any]]
 Scores = NDArray[np.float64]
@@ -35,6 +35,9 @@ OPTIMIZERS: dict[str, str] = {
     "sphere_mirror": "server.optimizers.sphere_mirror:SphereMirror",
     "random": "server.optimizers.random_search:RandomSearch",
 }
+
+ON_A_SPHERE = ("sphere", "sphere_mirror")
+"""Those whose codes must all be of one length, `norm`, even where none is given."""
 
 
 class Optimizer(Protocol):

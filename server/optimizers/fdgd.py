@@ -1,4 +1,11 @@
-"""FDGD: climbs a gradient estimated by finite differences (Xiao & Kreiman 2020)."""
+"""FDGD: climbs a gradient estimated by finite differences (Xiao & Kreiman 2020).
+
+Of n steps e_i from the centre x, scored s, as the `FDGD.step` that the paper used has it:
+
+    (a)  d_i = (s(x + e_i) - s(x - e_i)) / 2,  or s(x + e_i) - s(x) where they are not antithetic
+    (b)  g   = 1/n sum d_i e_i / |e_i|^2,      |e| being the mean of the absolute values of e
+    (c)  x   <- x + learning_rate g
+"""
 
 from dataclasses import dataclass
 
@@ -46,10 +53,9 @@ class Fdgd(CentreSearch[FdgdParameters]):
         told = filled(scores) if self._compatible else standard_scores(scores)
         if self.parameters.antithetic:
             (plus, minus), (above, below) = np.split(steps, 2), np.split(told, 2)
-            steps, differences = (plus - minus) / 2, (above - below) / 2
+            steps, differences = (plus - minus) / 2, (above - below) / 2  # (a)
         else:
             steps, differences = steps[:-1], told[:-1] - told[-1]
-        # XDream's norm of a step is the mean of its absolute values.
         norms = np.abs(steps).mean(axis=1)
-        gradient = (differences * norms**-2) @ steps / len(steps)
-        return np.asarray(centre + self.parameters.learning_rate * gradient)
+        gradient = (differences * norms**-2) @ steps / len(steps)  # (b)
+        return np.asarray(centre + self.parameters.learning_rate * gradient)  # (c)

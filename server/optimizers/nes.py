@@ -1,4 +1,10 @@
-"""NES: climbs the gradient of the mean score of its search distribution (Wierstra 2014; Ilyas et al. 2018)."""
+"""NES: climbs the gradient of the mean score of its search distribution (Wierstra 2014; Ilyas et al. 2018).
+
+That is the plain search gradient, not the natural one: algorithm 2 of Wierstra et al., for N(m, r^2 I). Of a score s at
+x = m + r z it estimates the slopes
+
+    (a)  by m: E[s z] / r        (b)  by r: E[s (z^2 - 1)] / r, gene by gene, or its mean over genes
+"""
 
 from dataclasses import dataclass
 
@@ -62,10 +68,10 @@ class Nes(CentreSearch[NesParameters]):
         z = self._steps_to(centre, codes) / radius
         told = filled(scores) if self._compatible else standard_scores(scores)
         if parameters.search_radius_learning_rate > 0:
-            slope = told @ (z**2 - 1) / len(z) / radius
+            slope = told @ (z**2 - 1) / len(z) / radius  # (b)
             slope = slope if len(radius) > 1 else slope.mean(keepdims=True)
             self.radius = np.maximum(
                 radius + parameters.search_radius_learning_rate * slope, parameters.min_search_radius
             )
-        gradient = told @ z / len(z) / radius
+        gradient = told @ z / len(z) / radius  # (a)
         return np.asarray(centre + parameters.learning_rate * gradient)

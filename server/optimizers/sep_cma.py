@@ -1,4 +1,8 @@
-"""sep-CMA-ES: CMA-ES whose covariance is diagonal (Ros & Hansen 2008; constants of Hansen's tutorial)."""
+"""sep-CMA-ES: CMA-ES whose covariance is diagonal, and so may learn faster (Ros & Hansen 2008).
+
+Numbers in brackets are equations of Hansen's tutorial on CMA-ES, arXiv 1604.00772, whose summary this follows. The
+constants are those of the library `cmaes`: the tutorial's for the damping and c_1, older ones for the others.
+"""
 
 from dataclasses import dataclass
 
@@ -19,6 +23,34 @@ class SepCmaParameters:
     """By default 4 + 3 log2(d): 40 codes in 4096 dimensions."""
     sigma: float = parameter(2.0, above=0)
     norm: float | None = parameter(None, above=0)
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What follows from the dimension and the number of parents, by the tutorial's names."""
+
+    weights: Vectors
+    """[mu], summing to 1."""
+    mueff: float
+    c_s: float
+    damping: float
+    c_c: float
+    c_1: float
+    c_mu: float
+
+
+def constants(d: int, mu: int) -> Constants:
+    """Return the constants for mu parents in d dimensions."""
+    weights = np.log(mu + 1) - np.log(np.arange(1, mu + 1))
+    weights /= weights.sum()
+    mueff = float(1 / np.sum(weights**2))
+    c_s = (mueff + 2) / (d + mueff + 3)
+    damping = 1 + c_s + 2 * max(0.0, np.sqrt((mueff - 1) / (d + 1)) - 1)  # as in (55)
+    c_1 = 2 / ((d + 1.3) ** 2 + mueff)  # (57)
+    share = min(1.0, (2 * mueff - 1) / ((d + 2) ** 2 + mueff))
+    full = 2 / (mueff * (d + np.sqrt(2)) ** 2) + (1 - 1 / mueff) * share
+    c_mu = (d + 2) / 3 * full  # a diagonal C has so much less to learn than a full one
+    return Constants(weights, mueff, c_s, damping, 4 / (d + 4), c_1, c_mu)
 
 
 class SepCma(CentreSearch[SepCmaParameters]):
@@ -55,38 +87,28 @@ class SepCma(CentreSearch[SepCmaParameters]):
 
     def _move(self, centre: Vectors, codes: Vectors, scores: Vectors) -> Vectors:
         order = best_first(scores, self.random)
-        mu = len(order) // 2
-        weights = np.log(mu + 1) - np.log(np.arange(1, mu + 1))
-        weights /= weights.sum()
-        y = self._steps_to(centre, codes[order[:mu]]) / self.sigma
-        mueff = float(1 / np.sum(weights**2))
-        moved = centre + self.sigma * (weights @ y)
-        self.n_moves += 1
-        steady = self._learn_sigma(weights @ y, mueff)
-        self._learn_variances(y, weights, mueff, steady)
+        k = constants(self.n_genes, len(order) // 2)
+        y = self._steps_to(centre, codes[order[: len(k.weights)]]) / self.sigma  # of the samples x = m + sigma y
+        step = k.weights @ y  # (41), <y>
+        moved = centre + self.sigma * step  # (42), with c_m = 1
+        h = self._learn_sigma(step, k)
+        self._learn_variances(y, step, h, k)
         return np.asarray(moved)
 
-    def _learn_sigma(self, y: Vectors, mueff: float) -> bool:
-        """Cumulate the step and adapt sigma; tell whether the path is short enough to learn C from."""
-        d = self.n_genes
-        c_s = (mueff + 2) / (d + mueff + 3)
-        damping = 1 + c_s + 2 * max(0.0, np.sqrt((mueff - 1) / (d + 1)) - 1)
-        pull = np.sqrt(c_s * (2 - c_s) * mueff)
-        self.path = (1 - c_s) * self.path + pull * y / np.sqrt(self.variances)
-        length = float(np.linalg.norm(self.path)) / expected_length(d)
-        self.sigma = float(self.sigma * np.exp(c_s / damping * (length - 1)))
-        warm = np.sqrt(1 - (1 - c_s) ** (2 * (self.n_moves + 1)))
-        return bool(length / warm < 1.4 + 2 / (d + 1))
+    def _learn_sigma(self, step: Vectors, k: Constants) -> float:
+        """Control the step size; return h_sigma: 1, or 0 where p_s is so long that p_c must wait for sigma to grow."""
+        pull = np.sqrt(k.c_s * (2 - k.c_s) * k.mueff)
+        self.path = (1 - k.c_s) * self.path + pull * step / np.sqrt(self.variances)  # (43), C^(-1/2) being 1 / D
+        self.n_moves += 1
+        length = float(np.linalg.norm(self.path)) / expected_length(self.n_genes)
+        self.sigma = float(self.sigma * np.exp(k.c_s / k.damping * (length - 1)))  # (44)
+        young = 1 - (1 - k.c_s) ** (2 * (self.n_moves + 1))  # how long p_s^2 is at this age, beside an old one
+        return float(length / np.sqrt(young) < 1.4 + 2 / (self.n_genes + 1))
 
-    def _learn_variances(self, y: Vectors, weights: Vectors, mueff: float, steady: bool) -> None:
-        """Learn C from the path (rank one) and from the better half's steps (rank mu), gene by gene."""
-        d = self.n_genes
-        c_c = 4 / (d + 4)
-        c_1 = 2 / ((d + 1.3) ** 2 + mueff)
-        share = min(1.0, (2 * mueff - 1) / ((d + 2) ** 2 + mueff))
-        c_mu = (d + 2) / 3 * (2 / (mueff * (d + np.sqrt(2)) ** 2) + (1 - 1 / mueff) * share)
-        pull = steady * np.sqrt(c_c * (2 - c_c) * mueff)
-        self.covariance_path = (1 - c_c) * self.covariance_path + pull * (weights @ y)
-        forgotten = c_1 + c_mu - c_1 * (not steady) * c_c * (2 - c_c)
-        learnt = c_1 * self.covariance_path**2 + c_mu * (weights @ y**2)
-        self.variances = (1 - forgotten) * self.variances + learnt
+    def _learn_variances(self, y: Vectors, step: Vectors, h: float, k: Constants) -> None:
+        """Adapt C, gene by gene: to the path (rank one) and to the better half's steps (rank mu)."""
+        pull = h * np.sqrt(k.c_c * (2 - k.c_c) * k.mueff)
+        self.covariance_path = (1 - k.c_c) * self.covariance_path + pull * step  # (45)
+        delta = (1 - h) * k.c_c * (2 - k.c_c)  # delta(h_sigma): makes up for what p_c did not get
+        kept = 1 + k.c_1 * delta - k.c_1 - k.c_mu  # the weights sum to 1, and all are positive: (46) changes none
+        self.variances = kept * self.variances + k.c_1 * self.covariance_path**2 + k.c_mu * (k.weights @ y**2)  # (47)

@@ -1,4 +1,11 @@
-"""SNES: an evolution strategy with a step size for every gene (Schaul, Glasmachers & Schmidhuber 2011)."""
+"""SNES: an evolution strategy with a step size for every gene (Schaul, Glasmachers & Schmidhuber 2011).
+
+Of samples x = m + sigma z, ranked from best to worst, the natural gradient moves m and sigma, gene by gene:
+
+    (a)  u_i   = max(0, ln(n/2 + 1) - ln i) / sum_j max(0, ln(n/2 + 1) - ln j) - 1/n
+    (b)  m     <- m + eta_m sigma sum u_i z_(i),                        eta_m = 1
+    (c)  sigma <- sigma exp(eta_sigma / 2 sum u_i (z_(i)^2 - 1)),       eta_sigma = (3 + ln d) / (5 sqrt d)
+"""
 
 from dataclasses import dataclass
 
@@ -47,14 +54,13 @@ class Separable(CentreSearch[SeparableParameters]):
         order = best_first(scores, self.random)
         z = self._steps_to(centre, codes[order]) / self.sigma
         utility = utilities(len(order))
-        # Table 1 of the paper: the centre learns at rate 1, log sigma at (3 + ln d) / (5 sqrt d).
-        moved = centre + self.sigma * (utility @ z)
+        moved = centre + self.sigma * (utility @ z)  # (b)
         rate = (3 + np.log(self.n_genes)) / (5 * np.sqrt(self.n_genes))
-        self.sigma = self.sigma * np.exp(rate / 2 * (utility @ (z**2 - 1)))
+        self.sigma = self.sigma * np.exp(rate / 2 * (utility @ (z**2 - 1)))  # (c)
         return np.asarray(moved)
 
 
 def utilities(n: int) -> Vectors:
-    """Return what each rank is worth, [n], best first: max(0, ln(n/2 + 1) - ln i), less its mean."""
+    """Return what each rank is worth, [n], best first: the u_i of (a), summing to 0."""
     worth = np.maximum(0, np.log(n / 2 + 1) - np.log(np.arange(1, n + 1)))
     return np.asarray(worth / worth.sum() - 1 / n)

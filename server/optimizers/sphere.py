@@ -1,4 +1,13 @@
-"""SphereCMA: evolves directions on a sphere, with exploration that narrows on schedule (Wang & Ponce 2022)."""
+"""SphereCMA: evolves directions on a sphere, with exploration that narrows on schedule (Wang & Ponce 2022).
+
+As `ZOHA_Sphere_lr_euclid` of their code has it, with a centre c and codes x of one norm, c and x at length 1:
+
+    (a)  u_i ~ N(0, I),  v_i = alpha / sqrt(d) (u_i - (u_i c) c),  |v_i| being about the angle alpha
+    (b)  x_i = cos|v_i| c + sin|v_i| v_i / |v_i|
+    (c)  m   = unit(sum w_i x_(i)),  w_i ~ ln(mu + 1/2) - ln i, of the mu best, not of the centre
+    (d)  c   <- (sin((1 - a) t) c + sin(a t) m) / sin t,  t the angle between them and a the learning rate
+    (e)  exp: alpha = first (last / first)^((g - 1) / (n - 1)), then the last;  inv: 15 + 1 / (0.0017 g + 0.0146) deg
+"""
 
 from dataclasses import dataclass
 
@@ -23,7 +32,7 @@ class SphereParameters:
     learning_rate: float = parameter(1.5, above=0)
     """The share of the way to the parents' mean that the centre goes; beyond 1 it goes past it."""
     norm: float | None = parameter(None, above=0)
-    """By default 300 at 4096 genes, and as the root of their number."""
+    """By default 300 at 4096 genes, and as the root of their number; a session gives that of the generator's codes."""
     schedule: str = parameter("exp", one_of=("exp", "inv"))
     n_generations: int = parameter(75, at_least=2)
     """Those in which the exp schedule gets to its last angle, which it then holds."""
@@ -50,9 +59,9 @@ class Sphere(CentreSearch[SphereParameters]):
         """Return the angle at which this generation explores; the first to have a centre is number 1."""
         parameters, g = self.parameters, max(self.generation, 1)
         if parameters.schedule == "inv":
-            return float(15 + 1 / (0.0017 * g + 0.0146))
+            return float(15 + 1 / (0.0017 * g + 0.0146))  # (e)
         share = min(1.0, (g - 1) / (parameters.n_generations - 1))
-        return float(parameters.first_angle_deg ** (1 - share) * parameters.last_angle_deg**share)
+        return float(parameters.first_angle_deg ** (1 - share) * parameters.last_angle_deg**share)  # (e)
 
     def _size(self) -> int:
         return self.parameters.population
@@ -60,7 +69,7 @@ class Sphere(CentreSearch[SphereParameters]):
     def _sample(self, centre: Vectors) -> Vectors:
         at = unit(centre)
         steps = tangent(self.random.standard_normal((self._size(), self.n_genes)), at)
-        codes = exp_map(at, np.radians(self.angle_deg()) / np.sqrt(self.n_genes) * steps)
+        codes = exp_map(at, np.radians(self.angle_deg()) / np.sqrt(self.n_genes) * steps)  # (a), (b)
         self.shows_centre = self.parameters.show_centre
         return np.concatenate([at[None], codes]) if self.shows_centre else codes
 
@@ -70,8 +79,8 @@ class Sphere(CentreSearch[SphereParameters]):
         if len(order) < self.NEEDED:
             return centre
         weights = log_weights(len(order), self._n_parents(len(order), len(candidates)))
-        goal = weights @ candidates[order[: len(weights)]]
-        return slerp(unit(centre), unit(goal), self.parameters.learning_rate)
+        goal = weights @ candidates[order[: len(weights)]]  # (c)
+        return slerp(unit(centre), unit(goal), self.parameters.learning_rate)  # (d)
 
     def _n_parents(self, n_measured: int, n_shown: int) -> int:
         """Return how many to select: as large a share of the measured as it would be of all."""

@@ -2,6 +2,16 @@
 
 Each step is tried to both sides of the centre (Brockhoff et al. 2010), so that what both sides share - contrast,
 drift, the curve of the sphere - cancels. Bad images repel as good ones attract: under noise they say as much.
+
+In generation g, with the centre c and the codes x at length 1, Exp_c(v) = cos|v| c + sin|v| v / |v|, and [.]_c the part
+at right angles to c:
+
+    (a)  alpha = max(first / sqrt(1 + (g - 1) / steady), last)
+    (b)  e_k ~ N(0, I),  v_k = alpha / sqrt(d) [e_k]_c,  x_k = Exp_c(v_k),  x_(n/2+k) = Exp_c(-v_k)
+    (c)  q_i = Phi^-1((rank_i - 3/8) / (L + 1/4)),  the worst of the L measured being of rank 1;  0 if not measured
+    (d)  w   = q / |q| sqrt(L / n)
+    (e)  c   <- Exp_c(learning_rate [sum w_i x_i]_c)
+    (f)  r   <- r + newest (c - r),  the running mean of the centres, which is recommended
 """
 
 from dataclasses import dataclass
@@ -28,7 +38,7 @@ class SphereMirrorParameters:
     learning_rate: float = parameter(0.4, above=0)
     """How far the centre turns in a generation, as a share of the angle of exploration."""
     norm: float | None = parameter(None, above=0)
-    """By default 300 at 4096 genes, and as the root of their number."""
+    """By default 300 at 4096 genes, and as the root of their number; a session gives that of the generator's codes."""
     first_angle_deg: float = parameter(50.0, above=0, at_most=90)
     last_angle_deg: float = parameter(10.0, above=0, at_most=90)
     """Where narrowing ends: any closer, and neighbours differ by less than spikes do."""
@@ -58,7 +68,7 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
         generation's evidence weighs alike in the centre, and nobody need say when the session will end.
         """
         parameters, age = self.parameters, max(self.generation - 1, 0)
-        angle = parameters.first_angle_deg / np.sqrt(1 + age / parameters.steady_generations)
+        angle = parameters.first_angle_deg / np.sqrt(1 + age / parameters.steady_generations)  # (a)
         return float(max(angle, min(parameters.first_angle_deg, parameters.last_angle_deg)))
 
     def _size(self) -> int:
@@ -68,13 +78,13 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
         at = unit(centre)
         directions = tangent(self.random.standard_normal((self._size() // 2, self.n_genes)), at)
         steps = np.radians(self.angle_deg()) / np.sqrt(self.n_genes) * directions
-        return np.concatenate([exp_map(at, steps), exp_map(at, -steps)])
+        return np.concatenate([exp_map(at, steps), exp_map(at, -steps)])  # (b)
 
     def _learn(self, codes: Vectors, scores: Vectors) -> None:
         super()._learn(codes, scores)
         assert self.centre is not None
         before = self.centre if self.average is None else self.average
-        self.average = before + self.parameters.newest * (self.centre - before)
+        self.average = before + self.parameters.newest * (self.centre - before)  # (f)
 
     def _centre(self) -> Vectors | None:
         return self.centre if self.average is None else self.average
@@ -82,7 +92,7 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
     def _move(self, centre: Vectors, codes: Vectors, scores: Vectors) -> Vectors:
         at = unit(centre)
         pull = tangent(self._weigh(scores) @ codes / self.norm, at)
-        return exp_map(at, self.parameters.learning_rate * pull)
+        return exp_map(at, self.parameters.learning_rate * pull)  # (e)
 
     def _weigh(self, scores: Vectors) -> Vectors:
         """Return what each code counts for, [n]: signed, so a broken pair needs no care; squares summing to 1.
@@ -91,5 +101,5 @@ class SphereMirror(CentreSearch[SphereMirrorParameters]):
         """
         measured = ~np.isnan(scores)
         worth = np.zeros(len(scores))
-        worth[measured] = normal_scores(scores[measured])
-        return np.asarray(worth * np.sqrt(measured.mean()) / max(float(np.linalg.norm(worth)), TINY))
+        worth[measured] = normal_scores(scores[measured])  # (c)
+        return np.asarray(worth * np.sqrt(measured.mean()) / max(float(np.linalg.norm(worth)), TINY))  # (d)

@@ -212,6 +212,59 @@ def test_a_search_by_rank_sees_ranks_alone(name: str) -> None:
     assert same(evolved(plain, 5), evolved(bent, 5, lambda codes: np.exp(nearness(codes) / 500)))
 
 
+def other_places(name: str, n_codes: int) -> NDArray[np.intp]:
+    """Return [n_codes] places for a batch in another order, in which what belongs to a place keeps it."""
+    random, half = np.random.default_rng(2), n_codes // 2
+    if name == "fdgd":  # the two sides of a step are half a batch apart
+        pairs = random.permutation(half)
+        return np.concatenate([pairs, half + pairs])
+    if name == "sphere":  # the centre comes first
+        return np.concatenate([[0], 1 + random.permutation(n_codes - 1)])
+    return random.permutation(n_codes)
+
+
+@pytest.mark.parametrize("lost", [0, 7])
+def test_the_order_of_a_batch_does_not_matter(name: str, lost: int) -> None:
+    optimizer, other = an_optimizer(name), an_optimizer(name)
+    codes = evolved(optimizer, 2)[-1]
+    scores, places = nearness(codes), other_places(name, len(codes))
+    scores[1 : 1 + lost] = np.nan
+
+    # The same codes in another order, and each with its own score.
+    snapshot = optimizer.snapshot()
+    snapshot["kept"]["_pending"] = snapshot["kept"]["_pending"][places]
+    other.restore(snapshot)
+    assert np.array_equal(other.ask(), codes[places])
+    assert not np.array_equal(other.ask(), codes)
+    optimizer.tell(scores)
+    other.tell(scores[places])
+
+    np.testing.assert_allclose(other.recommend(), optimizer.recommend(), atol=1e-5)
+    following, others = (np.sort(each.ask().reshape(-1, N_GENES), axis=0) for each in (optimizer, other))
+    np.testing.assert_allclose(others, following, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_genes", [32, 8192])
+def test_short_and_long_codes_are_searched_alike(name: str, n_genes: int) -> None:
+    top = np.random.default_rng(6).normal(size=n_genes)
+    optimizer, woken = create(name, (n_genes,), 1), create(name, (n_genes,), 99)
+    starts = []
+    for _ in range(4):
+        codes = optimizer.ask()
+        assert codes.shape == (len(codes), n_genes)
+        assert np.isfinite(codes).all()
+        starts.append(float((codes @ top).mean()))
+        optimizer.tell(codes @ top)
+    assert name == "random" or starts[-1] > starts[0]
+
+    woken.restore(written_and_read(optimizer.snapshot()))
+    for each in (optimizer, woken):
+        each.tell(each.ask() @ top)
+    assert np.array_equal(woken.ask(), optimizer.ask())
+    assert optimizer.recommend().shape == (n_genes,)
+    assert np.isfinite(optimizer.recommend()).all()
+
+
 def test_it_climbs(name: str) -> None:
     assert gain(an_optimizer(name), nearness, 60) > (0.1 if name == "random" else 0.25)
 
