@@ -17,9 +17,10 @@ from adapters.channels import NOT_COUNTED, Columns, parse_channels
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
 from adapters.intan_commands import RunModeGuard, ask_sample_rate
 from adapters.live import LiveSource
+from adapters.patience import ask_for
 from adapters.pump import CUT, Pump
 from adapters.readers import TcpReader
-from adapters.rules import Rules, parse_rules, port_number, ticks_per_second
+from adapters.rules import Rules, parse_rules, port_number, ticks_per_second, whole
 from adapters.tap import open_tap
 from adapters.troubles import note
 from adapters.unwrap import Unwrap
@@ -222,10 +223,14 @@ def intan_rhx(
     spike_port: str = "5002",
     command_port: str = "5000",
     rate_hz: str = "",
+    wait_s: str = "0",
     tap: str = "",
     **options: str,
 ) -> LiveSource:
-    """Return the source that counts the spikes of these amplifier channels. RHX must be listening on its ports."""
+    """Return the source that counts the spikes of these amplifier channels.
+
+    RHX must be listening on its ports; if its sample rate has to be asked for, it has `wait_s` to begin.
+    """
     rules = parse_rules(options)
     columns = parse_channels(channels)
     guards: list[RunModeGuard] = []
@@ -233,7 +238,8 @@ def intan_rhx(
     # RHX lets nobody in again who has left, until somebody clicks: so it is connected to when all else is well.
     opened = open_tap(tap, "intan_rhx")
     if not rate_hz:
-        rate_hz, commands = ask_sample_rate(host, port_number("command_port", command_port))
+        place, patience_s = (host, port_number("command_port", command_port)), whole("wait_s", wait_s)
+        rate_hz, commands = ask_for(patience_s, lambda: ask_sample_rate(*place))
         guards.append(RunModeGuard(commands))
     rate = ticks_per_second("rate_hz", rate_hz)
     reader = TcpReader([(host, port) for port in ports], silent_s=inf)

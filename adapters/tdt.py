@@ -25,6 +25,7 @@ from adapters.pump import CUT, Pump
 from adapters.readers import DATAGRAM_BYTES, MAX_READS, UDP_BUFFER_BYTES, Read
 from adapters.rules import Rules, parse_rules, port_number, whole
 from adapters.source import SourceError
+from adapters.synapse import PORT as SYNAPSE
 from adapters.synapse import synapse_guard
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -200,6 +201,7 @@ def tdt(
     codes: str = "4",
     rate_hz: str = "24414.0625",
     synapse_host: str = "",
+    synapse_port: str = str(SYNAPSE),
     tap: str = "",
     **options: str,
 ) -> LiveSource:
@@ -218,7 +220,7 @@ def tdt(
     except OSError as error:
         raise SourceError(f"no way to the RZ at {host}: {error}.") from error
     wire = TdtWire(columns, rules, rate, n_samples, n_codes)
-    guards = [synapse_guard(synapse_host)] if synapse_host else []
+    guards = [synapse_guard(synapse_host, port_number("synapse_port", synapse_port))] if synapse_host else []
     source = RzSource(wire, Pump(reader), rules, tap=open_tap(tap, "tdt"), companions=guards)
     source.bin_samples, source.ticks_per_s = n_samples, rate
     return source

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ from protocol.plugins import PluginError, load
 from protocol.software import software
 from server import build
 from server.config import ConfigError, load_config
-from server.crashes import Crashes, kills_server, last_words
+from server.crashes import Crashes, kill_page, kills_server, last_words
 from server.database import SessionFileError
 from server.engine import Engine, WorkFailed
 from server.export.command import export
@@ -42,6 +43,7 @@ from server.summing_up import sum_up
 from server.supervised import supervise
 from server.twin_command import twin
 from server.verify_command import verify
+from server.wired_rehearsal import overlap
 
 DRY_RUN = Path(__file__).with_name("dry_run.toml")
 WIRED_DRY_RUN = Path(__file__).with_name("wired_dry_run.toml")
@@ -156,6 +158,8 @@ def dry_run(
     if system:
         load("simulator.wires:find_wire")(system)  # before a file is made
     loaded = load_config(WIRED_DRY_RUN if system and config == DRY_RUN else config)
+    if system and (caution := overlap(loaded)) and not quiet:
+        Console(soft_wrap=True, markup=False).print(caution)
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     changes = build.Changes(seed, generations)
     rehearsal = json.dumps({"fast": fast, "display": display, "as": system})
@@ -203,7 +207,10 @@ def _carry_through(
         with shown as opened, Terminal(console, names, limits) as watch, peers as started:
             if opened is not None:
                 console.print(f"status page  {opened.url}")
-            crashes = Crashes(built, watch, partial(_strike, started, console, built.file.path)) if started else None
+            close = partial(kill_page, opened, console, built.file.path, router.address)
+            crashes = (
+                Crashes(built, watch, partial(_strike, started, close, console, built.file.path)) if started else None
+            )
             engine = Engine(
                 built.session, built.evolutions, router, built.file, built.config.acquisition.stale_after_s,
                 crashes.watch if crashes else watch, started.check if started else lambda: None, hold=fast is None,
@@ -218,7 +225,9 @@ def _carry_through(
     sum_up(built.file.path, console)
 
 
-def _strike(peers: Peers, console: Console, path: Path, what: str) -> None:
+def _strike(peers: Peers, close_page: Callable[[], None], console: Console, path: Path, what: str) -> None:
+    if what == "crash_page":
+        return close_page()
     if what == "crash_server":
         last_words(console, path)
     peers.strike(what)

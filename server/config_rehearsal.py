@@ -13,10 +13,10 @@ class Fault(Table):
     """One thing that goes wrong in a dry run, on purpose: docs/simulator.md says what each is. Any number of them."""
 
     what: Literal[
-        "stall", "lose", "clock", "photodiode", "channel", "storm", "crash_simulator",
-        "crash_adapter", "crash_server", "look_away", "slow", "crash_display",
+        "stall", "lose", "clock", "photodiode", "channel", "storm", "not_recording", "crash_simulator",
+        "crash_adapter", "crash_server", "crash_page", "look_away", "slow", "crash_display",
     ]  # fmt: skip
-    """`stall`, `lose`, `clock`, `photodiode`, `channel`, `storm`, `crash_simulator`, `crash_adapter`, `crash_server`; `look_away`, `slow`, `crash_display`."""  # noqa: E501
+    """`stall`, `lose`, `clock`, `photodiode`, `channel`, `storm`, `not_recording`, `crash_simulator`, `crash_adapter`, `crash_server`, `crash_page`; `look_away`, `slow`, `crash_display`."""  # noqa: E501
     generation: int = Field(0, ge=0, lt=MAX_GENERATIONS)
     """When, for all but the last three."""
     trial: int = Field(0, ge=0)

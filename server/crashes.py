@@ -1,4 +1,4 @@
-"""Crashes that a dry run itself brings about: the adapter or the server is killed, as by a power cut."""
+"""Crashes that a dry run itself brings about: adapter, server or status page are killed, as by a power cut."""
 
 import os
 import signal
@@ -11,8 +11,9 @@ from protocol.messages import Control, Responses
 from server.actions import Row
 from server.build import Built
 from server.config_rehearsal import Fault
+from server.status.process import StatusPage
 
-CRASHES = ("crash_adapter", "crash_server")
+CRASHES = ("crash_adapter", "crash_server", "crash_page")
 """What no program of a rehearsal can do by itself: a rig's adapter has no faults, and the server knows none."""
 
 
@@ -48,6 +49,17 @@ def kills_server(built: Built) -> bool:
 def die() -> None:
     """End this program as a power cut would."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_page(page: StatusPage | None, console: Console, path: object, address: str) -> None:
+    """End the status page, if there is one; the session does not notice, and nobody brings it again by itself."""
+    if page is None:
+        return
+    page.process.kill()
+    console.print(
+        f"The status page is killed; the session goes on. Open it again: xdream status {path} --server {address}",
+        style="bold red", markup=False,
+    )  # fmt: skip
 
 
 def last_words(console: Console, path: object) -> None:

@@ -127,13 +127,11 @@ def say(console: Console, found: Plan, habits: Habits, config: Config) -> None:
 
 
 def _row(quantiles: tuple[float, float, float], unit: str = "") -> tuple[str, str]:
-    low, middle, high = (_number(each) for each in quantiles)
+    # What has no unit is a count, which is whole.
+    digits = 1 if unit and max(quantiles) < 100 else 0
+    low, middle, high = (f"{each:.{digits}f}" for each in quantiles)
     unit = f" {unit}" if unit else ""
     return f"{middle}{unit}", f"{low} to {high}{unit}" if low != high else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}" if 0 < value < 100 and value != round(value) else f"{value:.0f}"
 
 
 def _shares(shares: dict[str, float]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from server.config import parse_config
 from server.reading import Effect, Reader
 
 
@@ -25,9 +26,18 @@ def sum_up(path: Path, console: Console) -> None:
             console.print(f"picture  {path.with_suffix('.png')}")
         except ValueError:
             console.print("no generation was finished, so there is no picture yet")
+        if _is_known(reader):
+            console.print(f"the neuron's best image is known; how close it came: xdream truth {path}")
     finally:
         reader.close()
     console.print(f"session  {path}  (go on: xdream resume {path})")
+
+
+def _is_known(reader: Reader) -> bool:
+    """Return whether it was a dry run with neurons whose best image is known."""
+    facts = reader.facts()
+    config = parse_config(facts["config"], "the session's configuration")
+    return "rehearsal" in facts and config.simulator.parameters.get("network") == "known"
 
 
 def in_words(effect: Effect, unit: str) -> str:

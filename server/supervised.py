@@ -8,8 +8,9 @@ import multiprocessing
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from server import build
 from server.build import Built
-from server.crashes import Crashes, die
+from server.crashes import Crashes, die, kill_page
 from server.database import open_database
 from server.engine import Engine, WorkFailed
 from server.interrupts import ctrl_c
@@ -91,7 +92,8 @@ def supervise(built: Built, fast: bool, quiet: bool, page: bool, display: str, s
     with shown as opened, peers, closing(_Server(path, address, quiet)) as server, _interrupts(server):
         if opened is not None:
             console.print(f"status page  {opened.url}")
-        while (status := _watched(server, peers)) == -signal.SIGKILL:
+        close_page = partial(kill_page, opened, console, path, address)
+        while (status := _watched(server, peers, close_page)) == -signal.SIGKILL:
             measured, n_killed = measured | _measured(path), n_killed + 1
             console.print(
                 f"The server was killed, as by a power cut; {len(measured)} presentations measured are on disk. "
@@ -106,11 +108,14 @@ def supervise(built: Built, fast: bool, quiet: bool, page: bool, display: str, s
         raise RehearsalError(server.words or f"the server stopped with status {status}; what was measured is in {path}")
 
 
-def _watched(server: _Server, peers: Peers) -> int:
+def _watched(server: _Server, peers: Peers, close_page: Callable[[], None]) -> int:
     """Return how the server ended, having kept its peers alive meanwhile."""
     while server.status is None:
         for what in server.said():
-            peers.strike(what)
+            if what == "crash_page":
+                close_page()
+            else:
+                peers.strike(what)
         peers.check()
     return server.status
 

@@ -38,6 +38,19 @@ def wired_commands(
     }
 
 
+def overlap(config: Config) -> str:
+    """Return what is to be said where an image's windows are not over before the next image comes; else ""."""
+    edges_s = (*config.acquisition.response_window_s, *config.acquisition.baseline_window_s)
+    span_ms, apart_ms = 1000 * (max(edges_s) - min(edges_s)), 1000 * (config.display.on_s + config.display.off_s)
+    if config.display.images_per_trial < 2 or apart_ms > span_ms - 0.5:
+        return ""
+    return (
+        f"An image comes every {apart_ms:.0f} ms and its windows span {span_ms:.0f} ms: over a wire spikes of its "
+        "neighbours count too, as they would on a rig, so rates will be higher than in a dry run without --as. "
+        f"To keep images apart let on_ms + off_ms of [display] be {span_ms:.0f} or more."
+    )
+
+
 def _asked(system: str, address: str, wishes: dict[str, Any]) -> dict[str, list[str]]:
     asked = [sys.executable, "-m", "simulator.programs", system, address]
     told = subprocess.run(asked, input=json.dumps(wishes), capture_output=True, text=True, check=False)

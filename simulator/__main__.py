@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from adapters.source import SourceError
 from simulator.models import create_network, list_layers
@@ -31,7 +31,9 @@ def truth(session: str) -> None:
         found = close_up(Path(session))
     except (NothingKnown, SessionFileError, SourceError) as wrong:
         sys.exit(f"xdream: {session}: {wrong}")
-    table = Table("evolution", "neuron", "picture", "activation", "cosine", "correlation")
+    # A neuron is its numbers: none may be cut off.
+    neuron = Column("neuron", overflow="fold")
+    table = Table("evolution", neuron, "picture", "activation", "cosine", "correlation")
     for each in found:
         shares = (f"{100 * each.close.activation:.0f} %", f"{each.close.cosine:.2f}", f"{each.close.correlation:.2f}")
         table.add_row(each.evolution, each.neuron, each.picture, *shares)

@@ -30,12 +30,14 @@ MEANINGS = {
     "photodiode": "the photodiode is dead: no onset of that generation is found at first",
     "channel": "the `channel` at that place is silent from that generation on",
     "storm": "a `share` of the showings of that generation has artefacts on all channels",
+    "not_recording": "no raw data are kept for `seconds`, 30 at least: only with `--as` a system that can be asked",
     "crash_simulator": "the simulator is killed in that generation",
     "look_away": "the subject looks away in that `trial`, for `seconds`",
     "slow": "the subject takes `seconds` longer to fixate in that `trial`",
     "crash_display": "the stimulus client is killed in that `trial`",
     "crash_adapter": "the acquisition adapter is killed in that generation (a direct dry run's is the simulator)",
     "crash_server": "the server is killed in that generation, and resumed",
+    "crash_page": "the status page is killed in that generation",
 }
 DRILLS = {
     "stall": "The recording stands still",
@@ -44,17 +46,23 @@ DRILLS = {
     "photodiode": "The photodiode is dead: no onset pulses",
     "channel": "The first channel is silent",
     "storm": "Artefacts on all channels, half of the time",
+    "not_recording": "The recording program keeps no raw data",
     "look_away": "The subject looks away",
     "crash_display": "The stimulus client is killed",
     "crash_simulator": "The simulated recording is killed",
     "crash_adapter": "The acquisition adapter is killed",
     "crash_server": "The server is killed: go on with xdream resume",
+    "crash_page": "This page is killed: open it again with xdream status",
 }
 """What can go wrong now, in words for whoever presses the button; it lasts for the seconds that are given."""
 OF_DISPLAY = ("look_away", "slow", "crash_display")
 """What the display's side does."""
-OF_PROGRAMS = ("crash_adapter", "crash_server")
+OF_PROGRAMS = ("crash_adapter", "crash_server", "crash_page")
 """What whoever started these programs does, for they cannot know; all else is the recording's."""
+CAN_BE_ASKED = ("open_ephys", "intan_rhx", "spikeglx", "tdt")
+"""Systems whose program says whether it keeps raw data."""
+UNNOTICED_S = 30.0
+"""Adapters ask every ten seconds: a recording that stops for less may never be missed."""
 TRIAL_OF = 10
 """Showings that a jump of the clocks spoils."""
 STORM_S = np.asarray(0.1 + 0.002 * np.arange(12))
@@ -98,7 +106,8 @@ def drilled(arguments: Mapping[str, Any]) -> Fault:
 def offered(system: str) -> dict[str, str]:
     """Return what can be drilled, in words, while a recording system is rehearsed; "" = none, a direct dry run."""
     # Without a system the simulator is the adapter: to kill one is to kill the other.
-    return {what: words for what, words in DRILLS.items() if system or what != "crash_adapter"}
+    fits = {"crash_adapter": bool(system), "not_recording": system in CAN_BE_ASKED}
+    return {what: words for what, words in DRILLS.items() if fits.get(what, True)}
 
 
 def parse_faults(text: str) -> list[Fault]:
@@ -125,17 +134,17 @@ class AcquisitionFaults:
         self._schedule = list(schedule)
         self._seed, self._clock, self._loss_rate, self._jitter = seed, clock, loss_rate, jitter or Jitter()
         self._crashes = [fault for fault in self._schedule if fault.what == "crash_simulator"][lives:]
-        self._to_begin = [fault for fault in self._schedule if fault.what in ("stall", "clock")]
+        self._to_begin = [fault for fault in self._schedule if fault.what in ("stall", "clock", "not_recording")]
         self._drills: list[tuple[Fault, float]] = []
-        self._stalled_since_s = self._stalled_until_s = -inf
+        self._stalled_since_s = self._stalled_until_s = self._unsaved_until_s = -inf
 
     def drill(self, arguments: Mapping[str, Any]) -> None:
         """Let something happen now; what is the display's business is left to it."""
         fault = drilled(arguments)
         if fault.what in (*OF_DISPLAY, *OF_PROGRAMS, "none"):
             return
-        if fault.what == "stall":
-            self._stall(fault.seconds)
+        if fault.what in ("stall", "not_recording"):
+            self._begin(fault)
         elif fault.what == "crash_simulator":
             crash()
         else:
@@ -147,8 +156,7 @@ class AcquisitionFaults:
         begun = [fault for fault in self._to_begin if fault.generation == generation]
         self._to_begin = [fault for fault in self._to_begin if fault.generation > generation]
         for fault in begun:
-            if fault.what == "stall":
-                self._stall(fault.seconds)
+            self._begin(fault)
         if any(each.generation <= generation for each in self._crashes):
             crash()
         return begun
@@ -162,6 +170,11 @@ class AcquisitionFaults:
     def stands_still(self) -> bool:
         """Whether a stall lasts."""
         return self._clock() < self._stalled_until_s
+
+    @property
+    def saves(self) -> bool:
+        """Whether the recording program keeps raw data."""
+        return self._clock() >= self._unsaved_until_s
 
     def why_lost(self, presentation: int) -> str:
         """Return why a showing cannot be measured, or ""."""
@@ -219,9 +232,12 @@ class AcquisitionFaults:
         generation = presentation_key(presentation).generation
         return [f for f in self._schedule if f.generation == generation] + [fault for fault, _ in self._drills]
 
-    def _stall(self, seconds: float) -> None:
-        self._stalled_since_s = self._clock()
-        self._stalled_until_s = self._stalled_since_s + seconds
+    def _begin(self, fault: Fault) -> None:
+        if fault.what == "stall":
+            self._stalled_since_s = self._clock()
+            self._stalled_until_s = self._stalled_since_s + fault.seconds
+        elif fault.what == "not_recording":
+            self._unsaved_until_s = self._clock() + max(fault.seconds, UNNOTICED_S)
 
 
 def crash() -> None:

@@ -5,6 +5,7 @@ lose                a block is said to nobody: its number is missing, or else it
 clock               the recording's ticks jump ahead, as soon as no response is being recorded
 photodiode          onsets leave no pulse
 channel, storm      spikes are missing, or there are too many
+not_recording       the program says so to whoever asks
 crash_simulator     the program dies
 """
 
@@ -37,6 +38,13 @@ class Loses(Protocol):
         """Say a block to nobody."""
 
 
+@runtime_checkable
+class CanBeAsked(Protocol):
+    """A system's voice that says whether raw data are kept."""
+
+    saves: bool
+
+
 class Mishaps:
     """Spoils showings and blocks. Ticks are the recording's own, before any jump of them."""
 
@@ -51,6 +59,7 @@ class Mishaps:
         self._storm_s, self._everywhere = np.tile(storm_s, n_channels), np.repeat(every, len(storm_s))
         self._faults = faults
         self._voice = voice if isinstance(voice, Loses) else None
+        self._program = voice if isinstance(voice, CanBeAsked) else None
         start, end, self._pulse, self._jump = (
             to_ticks(time_s, ticks_per_s) for time_s in (*response_s, PULSE_S, JUMP_S)
         )
@@ -96,6 +105,8 @@ class Mishaps:
 
     def pass_on(self, block: Block) -> Block | None:
         """Return a block as it goes out; None if it does not."""
+        if self._program is not None:
+            self._program.saves = self._faults.saves
         if self._n_jumps and block.start >= self._open_until:
             length = block.end - block.start
             self._ahead += self._n_jumps * -(-self._jump // length) * length

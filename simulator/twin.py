@@ -12,13 +12,17 @@ from rich.table import Table
 
 from server.config import ConfigError
 from server.database import SessionFileError
-from simulator.twin_fit import Twin, fit
+from simulator.twin_fit import FEWEST_GENERATIONS, Twin, fit
 from simulator.twin_forecast import Forecast, forecast, quantiles
 from simulator.twin_session import Recorded, recorded
 
 NEAREST = "poisson"
 """The preset of a twin whose time course is not known."""
 MS = 1000.0
+_SHORT = (
+    f"what changes over a run cannot be told from fewer than {FEWEST_GENERATIONS} generations, so drift and "
+    "baseline_drift are 0"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -59,6 +63,7 @@ def as_toml(twin: Twin, source: str) -> str:
     text += (
         "# Say which unit of which network stands for it: layer and units; drift holds what reference images lost.\n"
     )
+    text += f"# {_SHORT[0].upper()}{_SHORT[1:]}.\n" if twin.is_short else ""
     for name, table in tables.items():
         text += f"\n[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
     return text
@@ -74,10 +79,10 @@ def _say_twin(console: Console, twin: Twin) -> None:
         "evolved images": f"{twin.initial_hz:.0f} Hz at first, {twin.final_hz:.0f} Hz at last "
         f"({twin.final_hz / max(twin.initial_hz, 1e-9):.2f} times)",
         "standard error of a generation": f"{100 * twin.sem_share:.1f} % of its mean",
-        "baseline": f"{twin.baseline_hz:.1f} Hz, {100 * twin.baseline_drift:+.0f} % over a usual run",
+        "baseline": f"{twin.baseline_hz:.1f} Hz, {_trend(twin, twin.baseline_drift)}",
         "any image adds": f"{twin.untuned_hz:.1f} Hz",
         "the best reference image adds": f"{twin.untuned_hz + twin.tuned_hz:.1f} Hz",
-        "reference images change": f"{100 * twin.drift:+.0f} % over a usual run",
+        "reference images change": _trend(twin, twin.drift),
         "spikes alone vary": f"Fano factor {twin.fano:.2f}",
         "responses vary beside": f"{100 * twin.gain_sd:.0f} %"
         + ("" if isnan(twin.gain_shared) else f", {100 * twin.gain_shared:.0f} % of that variance in common"),
@@ -93,6 +98,12 @@ def _say_twin(console: Console, twin: Twin) -> None:
         table.add_row(what, value)
     console.print(f"{', '.join(twin.channels)} over {twin.n_generations} generations\n")
     console.print(table)
+    if twin.is_short:
+        console.print(f"\nA short session: {_SHORT}. Rates and how they vary are less certain, too.")
+
+
+def _trend(twin: Twin, drift: float) -> str:
+    return "change not known" if twin.is_short else f"{100 * drift:+.0f} % over a usual run"
 
 
 def _say_forecast(console: Console, session: Recorded, twin: Twin, seed: int) -> None:
@@ -116,14 +127,23 @@ def in_words(found: Forecast, generation_s: np.ndarray, seed: int = 0) -> str:
     words = f"Flat at generation {_between(low, middle, high)}; "
     words += f"with {100 * there:.0f} % it is so already in generation {found.last}."
     words += f" Mean score {_between(*quantiles(found.score(found.last)), form='{:.1f}')} now"
-    if middle <= found.last:
-        return f"{words}."
-    words += f", {_between(*quantiles(found.score(middle)), form='{:.1f}')} in generation {middle:.0f}."
+    is_flat = middle <= found.last
+    words += "." if is_flat else (
+        f", {_between(*quantiles(found.score(middle)), form='{:.1f}')} in generation {middle:.0f}."
+    )  # fmt: skip
     lasting_s = generation_s[generation_s > 0]
-    if len(lasting_s):
-        minutes = _minutes(np.maximum(found.flat_at() - found.last, 0), lasting_s, np.random.default_rng((seed, 1)))
-        words += f" Until then {_between(*quantiles(minutes), form='{:.1f}')} min more."
-    return words
+    return f"{words} {_length(found, lasting_s, is_flat, seed)}" if len(lasting_s) else words
+
+
+def _length(found: Forecast, lasting_s: np.ndarray, is_flat: bool, seed: int) -> str:
+    """Return how long a session until the curve is flat takes, and how much of that is left."""
+    # How long the last generation took is not on record: from one's beginning to the next's.
+    so_far = found.last * float(lasting_s.mean()) / 60
+    left = _minutes(np.maximum(found.flat_at() - found.last, 0), lasting_s, np.random.default_rng((seed, 1)))
+    more = "" if is_flat else f"Until then {_between(*quantiles(left), form='{:.1f}')} min more. "
+    return (
+        f"{more}Session {_between(*quantiles(so_far + left), form='{:.1f}')} min in all, {so_far:.1f} of them so far."
+    )
 
 
 def _minutes(left: np.ndarray, lasting_s: np.ndarray, random: np.random.Generator) -> np.ndarray:

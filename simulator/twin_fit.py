@@ -26,6 +26,8 @@ FEWEST_SHOWINGS = 4
 """Of an image, to see how it varies."""
 REGULARITIES = (0.3, 10.0)
 LARGEST_DRIFT = 1.0
+FEWEST_GENERATIONS = 8
+"""Of fewer, noise passes for a trend: over a usual run it is several times as large as what was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Twin:
     timing: Timing
 
     @property
+    def is_short(self) -> bool:
+        """Whether the session is too short to tell what changes over it: trends are 0 then."""
+        return self.n_generations < FEWEST_GENERATIONS
+
+    @property
     def regularity(self) -> float:
         """The order of a gamma process of such a Fano factor."""
         return float(np.clip(1 / max(self.fano, 1e-3), *REGULARITIES))
@@ -93,7 +100,7 @@ def fit(session: Recorded) -> Twin:
     evolved_hz = [mean_hz[(session.generations == g) & ~references] for g in np.unique(session.generations)]
     return Twin(
         session.channels,
-        int(session.generations.max()),
+        len(np.unique(session.generations)),
         float(mean_hz[first & ~references].mean()),
         float(mean_hz[last & ~references].mean()),
         float(np.median([_sem(each) / max(each.mean(), 1e-9) for each in evolved_hz if len(each) > 1])),
@@ -128,7 +135,7 @@ def _trend(generations: NDArray[np.int64], values: Array) -> tuple[float, float]
     """Return a level at the first generation and its change over a usual run, by least squares of the means."""
     numbers = np.unique(generations)
     means = np.array([values[generations == number].mean() for number in numbers])
-    if len(numbers) < 3 or means.mean() <= 0:
+    if len(numbers) < FEWEST_GENERATIONS or means.mean() <= 0:
         return float(means.mean()), 0.0
     slope, level = np.polyfit(_passed(numbers), means, 1)
     return float(level), float(np.clip(slope / max(level, 1e-9), -0.9, LARGEST_DRIFT))

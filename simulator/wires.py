@@ -39,9 +39,13 @@ NUMBERED = Wire(channel=r"[1-9]\d*", example="a number from 1, such as 7", numbe
 SORTED = replace(NUMBERED, channel=r"[1-9]\d*(:\d+)?", example="a number from 1, such as 7, or one of its units, 7:1")
 WIRES = {
     "bridge": Wire(),
-    "open_ephys": Wire(),
+    "open_ephys": Wire(("port", "http_port")),
     "intan_rhx": Wire(
-        ("waveform_port", "spike_port"), {"rate_hz": "20000"}, r"[A-Z]-\d{3}", "a native name, such as A-007", "A-{:03}"
+        ("waveform_port", "spike_port", "command_port"),
+        {"wait_s": PATIENCE_S},
+        r"[A-Z]-\d{3}",
+        "a native name, such as A-007",
+        "A-{:03}",
     ),
     "blackrock": replace(NUMBERED, options={"host": HOST}),
     "plexnet": NUMBERED,
@@ -56,7 +60,12 @@ WIRES = {
         SORTED, options={"wait_s": PATIENCE_S}, recording={"rate_hz": "30000"}, fast={"rate_hz": "5000"}, speed=10.0
     ),
     # Datagrams that come too fast are lost.
-    "tdt": replace(SORTED, options={"host": HOST, "bin_samples": "24"}, speed=5.0),
+    "tdt": replace(
+        SORTED,
+        ports=("port", "synapse_port"),
+        options={"host": HOST, "synapse_host": HOST, "bin_samples": "24"},
+        speed=5.0,
+    ),
     # Streams of their own for spikes, markers and watermark: how far they may come apart is real time.
     "lsl": replace(NUMBERED, ports=(), options={"onset": "ttl"}, speed=5.0),
 }

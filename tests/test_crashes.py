@@ -18,8 +18,9 @@ from protocol.messages import Control, Responses
 from server import build
 from server.actions import Row
 from server.config import parse_config
-from server.crashes import Crashes, kills_server, last_words
+from server.crashes import Crashes, kill_page, kills_server, last_words
 from server.rehearsal import Peers
+from server.status.process import StatusPage
 from stimulus_client.operator_peer import Operator
 from tests.rig import ROOT, ROWS, a_free_address
 
@@ -100,10 +101,20 @@ def test_a_session_that_is_resumed_has_the_crashes_of_its_generation_behind_it(b
 def test_a_drill_kills_what_it_names_and_others_are_no_business_of_a_dry_run(built: build.Built) -> None:
     struck: list[str] = []
     crashes = Crashes(built, lambda row: None, struck.append)
-    for what in ("stall", "crash_adapter", "crash_simulator", "crash_server"):
+    for what in ("stall", "crash_adapter", "crash_simulator", "crash_server", "crash_page"):
         crashes.watch(Control(f"c-{what}", "drill", "me", {"what": what}))
     crashes.watch(Control("c", "note", "me", {"what": "crash_server"}))
-    assert struck == ["crash_adapter", "crash_server"]
+    assert struck == ["crash_adapter", "crash_server", "crash_page"]
+
+
+def test_a_page_that_is_killed_is_opened_again_by_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(soft_wrap=True)
+    kill_page(None, console, "s.xdream", "tcp://127.0.0.1:1")
+    assert capsys.readouterr().out == ""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        kill_page(StatusPage(process, "http://here"), console, "s.xdream", "tcp://127.0.0.1:1")
+        assert process.wait(DEADLINE_S) == -9
+    assert "Open it again: xdream status s.xdream --server tcp://127.0.0.1:1" in capsys.readouterr().out
 
 
 def test_the_last_words_say_what_somebody_has_to_do(capsys: pytest.CaptureFixture[str]) -> None:

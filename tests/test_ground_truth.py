@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from protocol.plugins import PluginError
-from simulator.closeness import closeness
+from simulator.__main__ import truth
+from simulator.close_up import Compared
+from simulator.closeness import Closeness, closeness
 from simulator.ground_truth import KINDS, EnergyNeuron, create_neuron, random_neuron
 from simulator.networks.images import procedural_images
 
@@ -133,3 +135,15 @@ def test_a_random_neuron_is_the_same_for_the_same_seed_and_its_name_makes_it_aga
         assert len({random_neuron(kind, seed).name for seed in range(8)}) > 4
         again = create_neuron(random_neuron(kind, 3).name)
         np.testing.assert_array_equal(again.best_image(64), random_neuron(kind, 3).best_image(64))
+
+
+def test_a_narrow_terminal_shows_all_numbers_of_a_neuron(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    neuron = "gabor x=-0.123 y=0.456 angle_deg=123.456 cycles=4.25 size=0.312"
+    found = [Compared("a unit that likes bars", neuron, "grating_green", Closeness(0.5, 0.25, 0.25))]
+    monkeypatch.setattr("simulator.close_up.close_up", lambda _: found)
+    monkeypatch.setenv("COLUMNS", "80")
+    truth("s.xdream")
+    shown = [line.split("│")[2].strip() for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert "".join(shown) == neuron.replace(" ", "")

@@ -1,6 +1,7 @@
 """What goes wrong with a recording on its own wire: what goes out, and what does not."""
 
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 
 from adapters.events import Edge
+from adapters.guard import Guard
+from adapters.live import LiveSource
+from adapters.peers.behind import BEHIND
 from adapters.peers.block import Block
+from adapters.source import create_source
 from protocol.ids import presentation_id
 from simulator.cable import Drill, Goodbye, RecordingEnd, ScreenEnd
-from simulator.faults import AcquisitionFaults, parse_faults
+from simulator.faults import CAN_BE_ASKED, UNNOTICED_S, AcquisitionFaults, parse_faults
 from simulator.mishaps import JUMP_S, Mishaps
 from simulator.record import Recorder
 
@@ -144,6 +149,28 @@ def test_drills_last_their_seconds_and_what_is_others_business_does_nothing() ->
     clock.now_s += 6
     shown(wrong, showing(4, 1), 710)
     assert pulses(sent(wrong, recorded(310, 710))) == [710]
+
+
+@pytest.mark.parametrize("system", CAN_BE_ASKED)
+def test_the_rig_s_own_adapter_is_told_that_no_raw_data_are_kept(system: str) -> None:
+    clock, [channel] = Clock(), ["A-000"] if system == "intan_rhx" else ["1"]
+    with closing(BEHIND[system]([channel])) as peer, closing(create_source(system, peer.options)) as source:
+        assert isinstance(source, LiveSource)
+        [guard] = [each for each in source.companions if isinstance(each, Guard)]
+        wrong = mishaps("not_recording generation=3 seconds=1", peer, clock)
+
+        def told() -> str | None:
+            wrong.pass_on(Block(0, 100))
+            return guard.look()
+
+        wrong.reach(showing(2))
+        assert told() == ""
+        wrong.reach(showing(3))
+        assert "raw data are not kept" in (told() or "")
+        clock.now_s += UNNOTICED_S
+        assert told() == ""
+        wrong.drill({"what": "not_recording", "seconds": 1})
+        assert "raw data are not kept" in (told() or "")
 
 
 @pytest.mark.timeout(60)

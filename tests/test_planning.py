@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from server.config import ConfigError, parse_config
 from server.config_display import Display
 from server.planning import Habits, Plan, Played, Search, Spikes, plan
-from server.planning_command import habits_of, made
+from server.planning_command import _row, habits_of, made
 from tests.rig import ROOT
 
 CONFIG = """
@@ -141,6 +141,13 @@ def test_the_same_seed_plans_the_same() -> None:
 
     assert seconds() == seconds()
     assert Played().presentations == 0
+
+
+def test_counts_are_whole_and_a_row_has_one_precision() -> None:
+    assert _row((10.0, 12.6, 14.96)) == ("13", "10 to 15")
+    assert _row((10.0, 12.6, 14.96), "min") == ("12.6 min", "10.0 to 15.0 min")
+    assert _row((90.0, 95.2, 100.0), "s") == ("95 s", "90 to 100 s")
+    assert _row((768.0, 768.0, 768.0)) == ("768", "")
 
 
 def test_the_command_says_what_dominates_and_what_it_took_for_granted(tmp_path: Path) -> None:

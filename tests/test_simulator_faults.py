@@ -249,4 +249,5 @@ def test_the_configuration_knows_the_faults_that_there_are() -> None:
 def test_what_can_be_drilled_is_said_in_words_and_fits_the_rehearsal() -> None:
     assert set(DRILLS) == set(MEANINGS) - {"slow"}, "slow is looking away by another name, once it is now"
     assert offered("open_ephys") == DRILLS
-    assert set(DRILLS) - set(offered("")) == {"crash_adapter"}
+    assert set(DRILLS) - set(offered("")) == {"crash_adapter", "not_recording"}
+    assert set(DRILLS) - set(offered("plexnet")) == {"not_recording"}, "it cannot be asked"

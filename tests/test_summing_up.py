@@ -1,11 +1,17 @@
 """The last words of a session on the terminal."""
 
+import io
+import time
 from math import nan
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from server import build
+from server.config import parse_config
 from server.reading import Effect
-from server.summing_up import in_words
+from server.summing_up import in_words, sum_up
 
 
 @pytest.mark.parametrize(
@@ -23,3 +29,17 @@ from server.summing_up import in_words
 )
 def test_how_a_session_came_out_is_told_in_the_unit_of_its_scores(effect: Effect, unit: str, said: str) -> None:
     assert said in in_words(effect, unit)
+
+
+@pytest.mark.parametrize(
+    ("network", "facts"), [("known", {"rehearsal": "{}"}), ("embedded", {"rehearsal": "{}"}), ("known", {})]
+)
+def test_only_a_dry_run_with_known_neurons_names_the_command_that_says_how_close_it_came(
+    network: str, facts: dict[str, str], tmp_path: Path
+) -> None:
+    text = f'[session]\nname = "a"\n[evolution]\n[simulator]\nnetwork = "{network}"'
+    path = tmp_path / "a.xdream"
+    build.begin(parse_config(text, "the test"), build.Changes(), path, time.time, **facts).file.close()
+    said = io.StringIO()
+    sum_up(path, Console(file=said, soft_wrap=True))
+    assert (f"xdream truth {path}" in said.getvalue()) == (network == "known" and bool(facts))

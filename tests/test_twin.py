@@ -1,5 +1,6 @@
 """A twin of simulated neurons gives their parameters back, and a forecast's intervals hold the truth."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,7 +18,7 @@ from simulator.options import Options
 from simulator.presets import create_preset
 from simulator.spiking import Spiking
 from simulator.twin import as_toml, in_words
-from simulator.twin_fit import fit
+from simulator.twin_fit import FEWEST_GENERATIONS, fit
 from simulator.twin_forecast import forecast, quantiles
 from simulator.twin_session import Recorded
 from tests.played import play
@@ -98,6 +99,25 @@ def test_a_time_course_is_known_by_its_kind() -> None:
     assert silent.preset == "" and np.isnan(silent.latency_s)
 
 
+def test_a_short_session_does_not_say_what_changes_over_a_run() -> None:
+    session = a_session("V4", 7)
+    few = session.generations <= FEWEST_GENERATIONS - 1
+    short = replace(
+        session,
+        **{name: getattr(session, name)[few] for name in ("generations", "stimuli", "is_reference")},
+        response_hz=session.response_hz[few],
+        baseline_hz=session.baseline_hz[few],
+        flashes=session.flashes[few],
+    )
+    twin = fit(short)
+    assert twin.is_short and (twin.drift, twin.baseline_drift) == (0, 0)
+    assert twin.baseline_hz == pytest.approx(create_preset("V4", KNOWN).baseline_hz, rel=0.15)
+    written = as_toml(twin, "monkey.xdream")
+    assert "cannot be told from fewer than 8 generations" in written
+    assert tomllib.loads(written)["simulator"]["drift"] == 0
+    assert "cannot be told" not in as_toml(fit(session), "monkey.xdream")
+
+
 def test_a_twin_is_written_as_a_dry_run_reads_it() -> None:
     tables = tomllib.loads(as_toml(fit(a_session("IT", 2)), "monkey.xdream"))
     assert Options(**{key: str(value) for key, value in tables["simulator"].items()}).preset == "IT"
@@ -142,7 +162,12 @@ def test_a_forecast_says_when_and_how_high_and_how_long() -> None:
     random = np.random.default_rng(4)
     words = in_words(forecast(*a_curve(random, 12, 6.0, 3.0)), np.full(11, 30.0))
     assert words.startswith("Flat at generation ") and "it is so already in generation 12" in words
-    assert "min more" in words
+    more, total = map(float, re.findall(r"([\d.]+) \([\d.]+ to [\d.]+\) min", words))
+    so_far = 12 * 30 / 60
+    assert words.endswith(f"min in all, {so_far:.1f} of them so far.")
+    assert total == pytest.approx(more + so_far, abs=0.11)
+    steady = in_words(forecast(*a_curve(random, 60, 3.0, 3.0)), np.full(59, 30.0))
+    assert "min more" not in steady and "min in all, 30.0 of them so far" in steady
     flat = forecast(np.arange(1, 31), [random.normal(5, 1, 30) - 0.3 * n for n in range(30)])
     assert in_words(flat, np.full(29, 30.0)).startswith("The curve has not risen in 30 generations")
     with pytest.raises(ValueError, match="needs 3 measured generations or more, there are 2"):

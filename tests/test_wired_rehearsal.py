@@ -25,6 +25,7 @@ from server.config import ConfigError, parse_config
 from server.engine import Engine
 from server.rehearsal import Peers
 from server.router import Router
+from server.wired_rehearsal import overlap
 from simulator.jitter import TOLERANCE_S
 from simulator.lulls import N_LULLS, Irregular
 from simulator.neurons_on_record import SeeingNeurons
@@ -313,6 +314,20 @@ def test_a_rehearsal_that_cannot_be_says_why() -> None:
     config = parse_config(CONFIG, "the test")
     with pytest.raises(ConfigError, match=r"a rehearsal as plexus: no recording system 'plexus' .* 'plexnet'"):
         Peers(config, "tcp://127.0.0.1:1", True, "headless", "plexus")
+
+
+@pytest.mark.parametrize(
+    ("display", "said"),
+    [
+        ("on_ms = 17\noff_ms = 17", "An image comes every 34 ms and its windows span 200 ms"),
+        ("on_ms = 100\noff_ms = 90", "let on_ms + off_ms of [display] be 200 or more"),
+        ("on_ms = 100\noff_ms = 100", ""),
+        ("on_ms = 17\noff_ms = 17\nimages_per_trial = 1", ""),
+    ],
+)
+def test_images_that_follow_too_soon_to_be_told_apart_are_said(display: str, said: str) -> None:
+    sentence = overlap(parse_config(f"{CONFIG}[display]\n{display}", "the test"))
+    assert said in sentence and bool(said) == bool(sentence)
 
 
 @pytest.mark.parametrize("system", WIRES)

@@ -16,10 +16,11 @@ import zmq
 from adapters.peers.blackrock import BlackrockPeer
 from adapters.peers.block import ANYWHERE, EXACT, Block, Place, Resolution
 from adapters.peers.bridge import BridgePeer
-from adapters.peers.intan_rhx import IntanPeer
+from adapters.peers.intan_rhx import IntanPeer, rhx_answers
 from adapters.peers.lsl import BehindLsl
-from adapters.peers.open_ephys import OpenEphysPeer
+from adapters.peers.open_ephys import OpenEphysPeer, gui_answers
 from adapters.peers.plexnet import PlexNetPeer
+from adapters.peers.questions import CommandAnswers, HttpAnswers
 from adapters.peers.spikeglx import BehindSpikeGlx
 from adapters.peers.tdt import BehindTdt
 from adapters.peers.trodes import BehindTrodes
@@ -86,7 +87,7 @@ class BehindBridge:
 
 
 class BehindOpenEphys:
-    """The GUI's ZMQ Interface, without its HTTP server."""
+    """The GUI's ZMQ Interface, and its HTTP server. It records, as it should, unless `saves` is made False."""
 
     rate, block, resolution = Fraction(RATE_HZ), 640, EXACT
 
@@ -101,7 +102,9 @@ class BehindOpenEphys:
             self._socket.bind(f"tcp://{HOST}:{port}")
         else:
             port = self._socket.bind_to_random_port(f"tcp://{HOST}")
-        self.options = {"port": str(port), "channels": ",".join(channels)}
+        self.saves = True
+        self._http = HttpAnswers(place.port("http_port"), gui_answers(lambda: self.saves))
+        self.options = {"port": str(port), "http_port": str(self._http.port), "channels": ",".join(channels)}
 
     def play(self, blocks: Iterable[Block]) -> None:
         """Wait for a subscriber and publish all blocks."""
@@ -116,7 +119,8 @@ class BehindOpenEphys:
         self._peer.say(block)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the sockets."""
+        self._http.close()
         self._socket.close(linger=0)
 
 
@@ -161,7 +165,7 @@ class _Listening:
 
 
 class BehindIntan:
-    """RHX with its data ports open and its command port closed."""
+    """RHX with its data ports and its command port open. It records, as it should, unless `saves` is made False."""
 
     rate, block, resolution = Fraction(20_000), 128, EXACT
 
@@ -169,8 +173,11 @@ class BehindIntan:
         self._peer = IntanPeer(channels)
         self._listening = _Listening(place, "waveform_port", "spike_port")
         waveform, spike = self._listening.ports
+        self.saves = True
+        self._commands = CommandAnswers(place.port("command_port"), rhx_answers(self.rate, lambda: self.saves))
         self.options = {
-            "waveform_port": waveform, "spike_port": spike, "channels": ",".join(channels), "rate_hz": "20000",
+            "waveform_port": waveform, "spike_port": spike, "command_port": str(self._commands.port),
+            "channels": ",".join(channels),
         }  # fmt: skip
 
     def play(self, blocks: Iterable[Block]) -> None:
@@ -188,6 +195,7 @@ class BehindIntan:
 
     def close(self) -> None:
         """Close the ports."""
+        self._commands.close()
         self._listening.close()
 
 

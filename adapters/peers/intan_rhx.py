@@ -1,11 +1,13 @@
 """RHX's voice: blocks of 128 frames on the waveform port, 14 bytes a spike on the other."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 
 import numpy as np
 
 from adapters.peers.block import Block
+from adapters.peers.questions import Answers
 
 N_FRAMES = 128
 WAVEFORM, SPIKE = 0, 1
@@ -40,3 +42,13 @@ class IntanPeer:
             self._din = self._din | 1 << edge.line if edge.rising else self._din & ~(1 << edge.line)
             words[edge.tick - block.start :] = self._din
         return words
+
+
+def rhx_answers(rate: Fraction, saves: Callable[[], bool]) -> Answers:
+    """Return what RHX replies to `get` on its command port, by the name that is asked for."""
+    return {
+        "type": lambda: "Type ControllerRecordUSB3",
+        "version": lambda: "Version 3.4.0",
+        "sampleratehertz": lambda: f"SampleRateHertz {rate}",
+        "runmode": lambda: f"RunMode {'Record' if saves() else 'Run'}",
+    }

@@ -2,16 +2,19 @@
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from adapters.events import Edge
 from adapters.peers.block import Block
+from adapters.peers.questions import Answers
 
 HOLD_BACK = 100
 N_WAVEFORM = 40
+FILE_NAME = ("parent_directory", "prepend_text", "base_text", "append_text")
+"""What the GUI makes the name of a recording of; a simulated one writes nothing."""
 
 
 class OpenEphysPeer:
@@ -98,3 +101,11 @@ def _at_once(edges: tuple[Edge, ...]) -> list[list[Edge]]:
         else:
             groups.append([edge])
     return groups
+
+
+def gui_answers(saves: Callable[[], bool]) -> Answers:
+    """Return what the GUI's HTTP server answers, by path."""
+    return {
+        "/api/status": lambda: {"mode": "RECORD" if saves() else "ACQUIRE"},
+        "/api/recording": lambda: dict.fromkeys(FILE_NAME, ""),
+    }

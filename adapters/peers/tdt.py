@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.peers.block import ANYWHERE, Block, Place, Resolution
+from adapters.peers.questions import HttpAnswers
 from adapters.readers import DATAGRAM_BYTES
 from adapters.rules import number, whole
 from adapters.source import SourceError
+from adapters.synapse import MODE
 from adapters.tdt import ASK, BITS, DATA, FULL, HEAD, MAGIC, N_HEAD_WORDS, PER_WORD
 
 HOST = "127.0.0.1"
@@ -60,7 +62,7 @@ class TdtPeer:
 
 
 class BehindTdt:
-    """An RZ that sends to whoever asks."""
+    """An RZ that sends to whoever asks, and Synapse beside it, which records unless `saves` is made False."""
 
     def __init__(self, channels: list[str], place: Place = ANYWHERE) -> None:
         told = {"bin_samples": str(BIN_SAMPLES), "codes": str(CODES), "rate_hz": RATE_HZ, **place.options}
@@ -76,8 +78,12 @@ class BehindTdt:
         self.heard: set[bytes] = set()
         """What was sent to it."""
         self._asker = (HOST, 0)
-        port = str(self._socket.getsockname()[1])
-        self.options = {**told, "host": HOST, "port": port, "channels": ",".join(channels)}
+        self.saves = True
+        self._synapse = HttpAnswers(place.port("synapse_port"), {MODE: self._mode})
+        self.options = {
+            **told, "host": HOST, "port": str(self._socket.getsockname()[1]), "channels": ",".join(channels),
+            "synapse_host": HOST, "synapse_port": str(self._synapse.port),
+        }  # fmt: skip
 
     def play(self, blocks: Iterable[Block]) -> None:
         """Wait to be asked, and send all packets to whoever asked last."""
@@ -104,5 +110,9 @@ class BehindTdt:
         return said == ASK
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the sockets."""
+        self._synapse.close()
         self._socket.close()
+
+    def _mode(self) -> dict[str, str]:
+        return {"mode": "Record" if self.saves else "Preview"}

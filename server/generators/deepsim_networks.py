@@ -91,15 +91,14 @@ class Variant:
     """Of the codes, where more than their length is known."""
     rectified: bool = True
     """Whether the layer that the codes are of has no negative numbers."""
+    published_norm: float | None = None
+    """Length of the codes with which searches at a fixed one were published."""
 
     @property
     def code_statistics(self) -> CodeStatistics:
         """Those published; else those that draw codes of the usual length: half of N(0, sd), or all where not cut."""
         sd = self.code_rms * sqrt(2) if self.rectified else self.code_rms
         return self.published or CodeStatistics(0.0, sd, self.rectified)
-
-    published_norm: float | None = None
-    """Length of the codes with which searches at a fixed one were published."""
 
     @property
     def usual_norm(self) -> float:

@@ -42,8 +42,8 @@ class Asked(BaseModel):
     """A change: the optimizer's parameters from the next generation on."""
 
     what: Literal[
-        "", "stall", "lose", "clock", "photodiode", "channel", "storm", "crash_simulator",
-        "crash_adapter", "crash_server", "look_away", "slow", "crash_display",
+        "", "stall", "lose", "clock", "photodiode", "channel", "storm", "not_recording", "crash_simulator",
+        "crash_adapter", "crash_server", "crash_page", "look_away", "slow", "crash_display",
     ] = ""  # fmt: skip
     """A drill, in dry runs: what is to go wrong now (docs/simulator.md)."""
     seconds: float = Field(5.0, ge=0, le=3600)

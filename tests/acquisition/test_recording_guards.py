@@ -4,6 +4,8 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection
 from itertools import count
 from threading import Event, Thread
 from time import monotonic
@@ -16,9 +18,11 @@ from systems import SYSTEMS
 from adapters.alarms import Alarm
 from adapters.check import FAIL, NOTE, PASS, check
 from adapters.guard import Guard
-from adapters.intan_commands import PATIENCE, RunModeGuard, ask
+from adapters.intan_commands import PATIENCE, RunModeGuard, ask, ask_sample_rate
 from adapters.live import LiveSource
 from adapters.open_ephys_http import ask as ask_gui
+from adapters.open_ephys_http import recording_sentence
+from adapters.peers.behind import BehindIntan, BehindOpenEphys
 from adapters.peers.spikeglx import BehindSpikeGlx
 from adapters.rules import Rules
 from adapters.source import SourceError
@@ -92,6 +96,35 @@ def test_check_shows_it(told: str | None, line: tuple[str, str]) -> None:
         source = LiveSource(system.wire(rig, Rules()), feed, Rules(), lambda: 0.0, companions=[guard])
         lines = {each.what: each for each in check(source, 1.0, lambda: next(ticks) / 10, lambda _: None)}
     assert (lines["recording"].verdict, lines["recording"].sentence) == line
+
+
+# -- programs that are simulated answer as the real ones do, and do nothing that they are told
+
+
+def test_a_simulated_gui_says_its_mode_and_lets_nobody_change_it() -> None:
+    with closing(BehindOpenEphys(["1"])) as gui:
+        port = int(gui.options["http_port"])
+        assert recording_sentence(ask_gui(HOST, port, "status")) == ""
+        assert set(ask_gui(HOST, port, "recording") or {}) >= {"parent_directory", "base_text"}
+        assert ask_gui(HOST, port, "cpu") is None
+        with closing(HTTPConnection(HOST, port)) as connection:
+            connection.request("PUT", "/api/status", b'{"mode": "IDLE"}')
+            assert connection.getresponse().status == HTTPStatus.NOT_IMPLEMENTED
+        assert ask_gui(HOST, port, "status") == {"mode": "RECORD"}
+        gui.saves = False
+        assert "does NOT record (it says ACQUIRE)" in recording_sentence(ask_gui(HOST, port, "status"))
+
+
+def test_a_simulated_rhx_answers_questions_to_one_after_the_other() -> None:
+    with closing(BehindIntan(["A-000"])) as peer:
+        port = int(peer.options["command_port"])
+        for _ in range(2):
+            rate_hz, connection = ask_sample_rate(HOST, port)
+            with connection:
+                connection.sendall(b"set runmode stop;")
+                assert (rate_hz, ask(connection, "get runmode")) == ("20000", "Record")
+                connection.sendall(b"get colour;")
+                assert connection.recv(100) == b"Unrecognized parameter"
 
 
 # -- Intan RHX
