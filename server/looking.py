@@ -48,10 +48,13 @@ def check(config: Annotated[Path, typer.Argument(help="The configuration file to
 
 def layers(
     network: Annotated[str, typer.Argument(help='"embedded", or package.module:callable of your own.')] = "embedded",
+    size_px: Annotated[
+        int, typer.Option("--size", metavar="PX", min=0, help="Side of the images; else the first usual one it takes.")
+    ] = 0,
 ) -> None:
     """List the layers of a network that a simulated unit can be taken from, with their shapes."""
     # The server knows no simulator: it is asked as any other program is.
-    raise SystemExit(subprocess.call([sys.executable, "-m", "simulator", network]))
+    raise SystemExit(subprocess.call([sys.executable, "-m", "simulator", network, str(size_px)]))
 
 
 def truth(file: Annotated[Path, typer.Argument(help="The session file of a dry run.")]) -> None:

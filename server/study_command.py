@@ -16,7 +16,11 @@ def study(
         list[str] | None, typer.Option("--with", metavar="FILE", help="Tables in the place of the study's own.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes on this machine: one a core, unless told; 0 = this one alone.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes here: one a core unless told, on a GPU none; 0 = this one alone.",
+        ),
     ] = None,
     scheduler: Annotated[str, typer.Option(help="Use the workers of this Dask scheduler, tcp://HOST:PORT.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,

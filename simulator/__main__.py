@@ -1,4 +1,4 @@
-"""`python -m simulator [NETWORK]` lists layers; `python -m simulator truth FILE` says how close a search came."""
+"""`python -m simulator [NETWORK [PX]]` lists layers; `python -m simulator truth FILE` says how close a search came."""
 
 import sys
 from pathlib import Path
@@ -7,19 +7,21 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from adapters.source import SourceError
-from simulator.models import create_network, list_layers
+from simulator.models import create_network, sized_layers
 
 
-def main(network: str) -> None:
-    """Print the layers of a network, or say in a sentence why it has none."""
+def main(network: str, size_px: int = 0) -> None:
+    """Print the layers of a network for images of a size, or say in a sentence why it has none."""
     try:
-        layers = list_layers(create_network(network))
+        side_px, layers = sized_layers(create_network(network), size_px)
     except SourceError as wrong:
         sys.exit(f"xdream: {wrong}")
     table = Table("layer", "shape", "units")
     for name, shape, n_units in layers:
         table.add_row(name, " x ".join(map(str, shape)), str(n_units))
-    Console(markup=False).print(table)
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    console.print(f"for images of {side_px} x {side_px} px" + ("" if size_px else "; of other sizes: --size PX"))
 
 
 def truth(session: str) -> None:
@@ -45,4 +47,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["truth"] and len(sys.argv) == 3:
         truth(sys.argv[2])
     else:
-        main(sys.argv[1] if len(sys.argv) > 1 else "embedded")
+        main(sys.argv[1] if len(sys.argv) > 1 else "embedded", int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -24,7 +24,7 @@ from simulator.ground_truth import KINDS, KnownNeuron, create_neuron, random_neu
 from simulator.models import layer_shape, list_layers
 from simulator.units import NetworkUnits, Preparation, Unit, check_unit, parse_unit
 
-MEMBER = re.compile(r"(?:(?P<layer>[A-Za-z_][\w.]*)/)?(?P<unit>\d+(?:@(?:c|\d+,\d+))?)")
+MEMBER = re.compile(r"(?:(?P<layer>[A-Za-z_][\w.]*)/)?(?P<unit>\d+(?:@(?:c|\d+(?:,\d+)?))?)")
 GROUP = re.compile(r"(?P<how>random|map)\s+(?P<first>\d+)(?:\s+(?P<second>\d+))?")
 MAX_CHANNELS = 4096
 Placed = tuple[str, Unit]
@@ -136,7 +136,7 @@ def _random(
     firsts = np.concatenate([random.permutation(n_units) for _ in range(-(-n_channels // n_units))])[:n_channels]
     channels: list[list[Placed]] = []
     for first in firsts.tolist():
-        place = None if len(shape) == 1 else (int(random.integers(shape[1])), int(random.integers(shape[2])))
+        place = tuple(int(random.integers(n)) for n in shape[1:]) or None
         n = min(int(random.integers(1, mixture + 1)), n_units)
         others = [int(unit) for unit in random.permutation(n_units) if unit != first][: n - 1]
         channels.append([(layer, Unit(unit, place)) for unit in (first, *others)])
@@ -145,7 +145,7 @@ def _random(
 
 
 def _map(layer: str, shape: tuple[int, ...], channel: int, n_places: int) -> list[list[Placed]]:
-    if len(shape) == 1:
+    if len(shape) != 3:
         raise SourceError(f"layer {layer!r} is no map, so it has no places to put an array at.")
     n_places = min(n_places, *shape[1:])
     rows, columns = (((np.arange(n_places) + 0.5) * n / n_places).astype(int).tolist() for n in shape[1:])

@@ -12,18 +12,21 @@ from torch.nn import functional as F
 
 from adapters.source import SourceError
 from protocol.arrays import Images
-from simulator.models import layer_shape, list_layers
+from simulator.models import channels_first, layer_shape, list_layers, usual_place
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit: a channel of the layer and, where the layer is a map, a place in it; None is the centre."""
+    """One unit: a channel of the layer and, where the layer is a map, a place in it; None is the centre.
+
+    In a transformer's layer the place is a token, and None the first.
+    """
 
     channel: int
-    place: tuple[int, int] | None = None
+    place: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        return f"{self.channel}" if self.place is None else f"{self.channel}@{self.place[0]},{self.place[1]}"
+        return f"{self.channel}" if self.place is None else f"{self.channel}@{','.join(map(str, self.place))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,10 @@ class Preparation:
 
 
 def parse_units(text: str) -> list[Unit]:
-    """Return the units that a text names: "3", "3,17" or "12@7,7;30@c", channel@row,column; c is the centre."""
+    """Return the units that a text names: "3", "3,17" or "12@7,7;30@c", channel@row,column; c is the centre.
+
+    In a transformer's layer "12@5" is a channel at a token.
+    """
     pieces = [piece for part in text.split(";") for piece in ([part] if "@" in part else part.split(","))]
     units = [_parse_unit(piece.strip(), text) for piece in pieces]
     if len(set(units)) < len(units):
@@ -103,12 +109,11 @@ class NetworkUnits:
             """Copy the units' activations at once: what follows may rectify them in place."""
             if layer in self._recorded:
                 return
-            if output.ndim == 2:
-                self._recorded[layer] = output[:, channels]
-                return
-            centre = (output.shape[2] // 2, output.shape[3] // 2)
-            rows, columns = zip(*(unit.place or centre for unit in units), strict=True)
-            self._recorded[layer] = output[:, channels, list(rows), list(columns)]
+            output = channels_first(output)
+            usual = usual_place(output.shape[1:])
+            places = zip(*(unit.place or usual for unit in units), strict=True)
+            wanted: tuple[Any, ...] = (slice(None), channels, *map(list, places))
+            self._recorded[layer] = output[wanted]
 
         return record
 
@@ -132,10 +137,11 @@ def check_unit(unit: Unit, layer: str, shape: tuple[int, ...]) -> None:
         return
     if len(shape) == 1:
         raise SourceError(f"layer {layer!r} is no map, so its unit {unit.channel} has no place: write {unit.channel}.")
-    if unit.place[0] >= shape[1] or unit.place[1] >= shape[2]:
-        raise SourceError(
-            f"layer {layer!r} has rows 0 to {shape[1] - 1} and columns 0 to {shape[2] - 1}: no unit {unit}."
-        )
+    if len(unit.place) == len(shape) - 1 and all(at < n for at, n in zip(unit.place, shape[1:], strict=True)):
+        return
+    kinds = ("tokens",) if len(shape) == 2 else ("rows", "columns")
+    there = " and ".join(f"{kind} 0 to {n - 1}" for kind, n in zip(kinds, shape[1:], strict=True))
+    raise SourceError(f"layer {layer!r} has {there}: no unit {unit}.")
 
 
 def _moved(network: nn.Module, device: str) -> nn.Module:
@@ -150,8 +156,8 @@ def _moved(network: nn.Module, device: str) -> nn.Module:
 
 
 def _parse_unit(piece: str, text: str) -> Unit:
-    match = re.fullmatch(r"(\d+)(?:@(?:c|(\d+),(\d+)))?", piece)
+    match = re.fullmatch(r"(\d+)(?:@(?:c|(\d+)(?:,(\d+))?))?", piece)
     if match is None:
         raise SourceError(f"units {text!r}: {piece!r} is no unit. Write 3 or 3,17 or 12@7,7;30@c (channel@row,column).")
-    channel, row, column = match.groups()
-    return Unit(int(channel), None if row is None else (int(row), int(column)))
+    channel, *place = match.groups()
+    return Unit(int(channel), tuple(int(at) for at in place if at is not None) or None)

@@ -27,8 +27,8 @@ from server.optimizers import create
 from simulator.networks.convnet import embedded_convnet
 from simulator.networks.evolving import responses
 from simulator.study.cluster import Here
-from simulator.study.command import main
-from simulator.study.conduct import Watch, conduct, missing
+from simulator.study.command import main, n_workers
+from simulator.study.conduct import conduct, missing
 from simulator.study.experiment import Batch
 from simulator.study.files import OVERLAYS, load_study, shipped
 from simulator.study.labels import searches
@@ -38,6 +38,7 @@ from simulator.study.references import Reference, expected_best
 from simulator.study.run import Neuron, run_batch
 from simulator.study.store import Store, is_store
 from simulator.study.tables import Study
+from simulator.study.watch import Watch
 
 torch.set_num_threads(1)
 TINY = """
@@ -254,7 +255,7 @@ def test_units_can_be_named_with_their_place_in_a_map(tmp_path: Path) -> None:
 
 def test_a_mistake_found_once_the_networks_are_there_names_its_file_too(tmp_path: Path) -> None:
     file = a_file(tmp_path, TINY.replace("units = 2", 'units = ["7", "3@2,99"]'))
-    with pytest.raises(ConfigError, match=r"tiny\.toml, .*, layer 'conv2', units: no unit 3@2,99"):
+    with pytest.raises(ConfigError, match=r"tiny\.toml, .*, units: layer 'conv2' has .*: no unit 3@2,99"):
         main(file, tmp_path / "tiny.study", workers=0, quiet=True)
 
 
@@ -301,6 +302,13 @@ def test_the_studies_that_come_with_xdream_are_in_order() -> None:
     assert all(about.values())
     for overlay in OVERLAYS.glob("*.toml"):
         assert load_study("layers", [overlay.stem]).study.presentations == 10_000
+
+
+def test_one_gpu_is_one_process_s_unless_more_are_asked_for() -> None:
+    assert n_workers(None, "", "cuda") == 0
+    assert n_workers(2, "", "cuda") == 2
+    assert n_workers(None, "", "cpu") >= 1
+    assert n_workers(None, "tcp://10.0.0.5:8786", "cpu") == 0
 
 
 def test_a_sweep_tries_one_value_at_a_time() -> None:

@@ -10,6 +10,8 @@ import pytest
 from test_study import N_TINY, run_here
 
 from server.config import ConfigError
+from server.database import SessionFileError
+from server.report.command import report
 from simulator.study.claims import CLAIMS, NOT, REPRODUCED, UNTESTABLE, Verdict, verdicts
 from simulator.study.metrics import Comparison, Condition, Line, Row, at, corrected, share_of_run, summary, variation
 from simulator.study.report import write
@@ -154,3 +156,8 @@ def test_a_store_without_results_is_said_to_be_empty(tmp_path: Path) -> None:
     Store(tmp_path / "empty.study").close()
     with pytest.raises(ConfigError, match="no experiment is finished yet"):
         write(tmp_path / "empty.study", tmp_path / "report")
+
+
+def test_what_is_not_there_may_have_been_meant_as_a_session_or_as_a_store(tmp_path: Path) -> None:
+    with pytest.raises(SessionFileError, match=r"there is no session file and no store of studies .*nothing\.study"):
+        report(tmp_path / "nothing.study")

@@ -22,10 +22,10 @@ def report(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Write one page that needs nothing beside it: curves, images, exclusions, timing, alarms, notes, versions."""
+    """Write a session on one page that needs nothing beside it, or a study's page with its figures in a folder."""
     console = Console(quiet=quiet, soft_wrap=True, markup=False)
     if not file.exists():
-        raise SessionFileError(f"there is no session file {file}")
+        raise SessionFileError(f"there is no session file and no store of studies {file}")
     if file.suffix != SESSION and _is_store(file):
         made = _write_study(file, out or file.with_name(f"{file.stem}_report"))
     else:

@@ -6,12 +6,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.source import SourceError
 from protocol.plugins import PluginError, check_name, nearest
 from server import initial_codes
 from server.config import ConfigError
 from server.generators import Generator, check_codes
 from server.generators.generator import GeneratorError, Inverting
+from simulator.models import layer_shape
+from simulator.study import parts
 from simulator.study.experiment import Batch, Planned
+from simulator.study.parts import GeneratorSpec, NetworkSpec
 from simulator.study.recording import Recording
 
 UNIT_IMAGES = "unit_images"
@@ -57,8 +61,8 @@ def unit_images(
     return codes
 
 
-def check_beginning(label: str, initial: dict[str, Any]) -> None:
-    """Raise ConfigError for a beginning that there is not, or that takes no such parameters."""
+def check_beginning(label: str, initial: dict[str, Any], network: NetworkSpec, drawing: GeneratorSpec) -> None:
+    """Raise ConfigError for a beginning that there is not, that takes no such parameters, or that codes cannot have."""
     name, parameters = initial["name"], initial["parameters"]
     if not name:
         return
@@ -74,3 +78,27 @@ def check_beginning(label: str, initial: dict[str, Any]) -> None:
             raise ConfigError(f"{where}: no parameter {key!r}.{nearest(key, known)} Known: {', '.join(known)}.")
     if parameters.get("which", "best") not in RANKS:
         raise ConfigError(f"{where}, which must be one of {', '.join(RANKS)}, got {parameters['which']!r}.")
+    generator = parts.generator(drawing)
+    if parameters.get("layer"):
+        _check_layer(f"{where}, layer", parameters["layer"], network, drawing)
+    elif not hasattr(generator, "invert"):
+        raise ConfigError(f"{where}: generator {drawing.name!r} cannot turn images into codes: it has no invert().")
+
+
+def _check_layer(where: str, layer: str, network: NetworkSpec, drawing: GeneratorSpec) -> None:
+    """Raise ConfigError unless a network has that layer, and what it says there can be a generator's code."""
+    generator = parts.generator(drawing)
+    try:
+        shape = layer_shape(parts.layers(network, parts.rendered_px(drawing)), layer)
+        said = np.zeros((1, *shape), np.float32)
+        codes_for = getattr(generator, "codes_for", None)
+        check_codes(where, said if codes_for is None else np.asarray(codes_for(said)), generator.code_shape)
+    except SourceError as wrong:
+        raise ConfigError(f"{where}: of network {network.model!r}: {wrong}") from wrong
+    except ValueError as wrong:
+        here, code = (" x ".join(map(str, each)) for each in (shape, generator.code_shape))
+        raise ConfigError(
+            f"{where}: {layer!r} of network {network.model!r} says {here} numbers of an image, and a code of generator "
+            f"{drawing.name!r} has {code}. Name the layer that the generator inverts, or leave layer out: codes "
+            "are then found by descent on the pixels."
+        ) from wrong

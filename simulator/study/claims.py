@@ -222,11 +222,11 @@ def _noise_levels(e: Evidence) -> Found:
 
 def _trace(e: Evidence) -> Found:
     error = trace_error()
-    return error <= 1e-9, f"five generations of the genetic algorithm, largest difference {error:.1e}"
+    return error <= 1e-9, f"five generations, largest difference {error:.1e}"
 
 
 def _logged(e: Evidence) -> Found:
-    return None, "asks for AlexNet and DeePSiM's generators under the settings of XDream's own tests"
+    return None, "not implemented, whatever the weights: no study has the settings of XDream's own tests"
 
 
 def _cma(e: Evidence) -> Found:
@@ -253,7 +253,7 @@ CLAIMS: dict[int, tuple[str, Callable[[Evidence], Found]]] = {
     8: ("without noise FDGD and NES do better than GA in late and output layers, worse in early ones", _noiseless),
     9: ("at 20 spikes GA does better than FDGD everywhere, and than NES but at the output", _noisy),
     10: ("GA loses steadily with noise, and keeps half at 5 spikes", _noise_levels),
-    11: ("XDream's trace, number for number", _trace),
+    11: ("XDream's trace of the genetic algorithm, number for number", _trace),
     12: ("the activations logged in XDream's tests", _logged),
     13: ("CMA-ES does better than GA", _cma),
 }

@@ -19,9 +19,10 @@ from rich.table import Table
 
 from server.config import ConfigError
 from simulator.study.cluster import StudyError, executor
-from simulator.study.conduct import Watch, conduct
+from simulator.study.conduct import conduct
 from simulator.study.files import load_study, shipped
 from simulator.study.store import Store
+from simulator.study.watch import Watch
 
 
 def main(
@@ -41,14 +42,16 @@ def main(
     study = load_study(file, laid_over)
     path = store or Path(f"{study.study.name}.study")
     try:
-        with executor(_workers(workers, scheduler), scheduler) as where, Store(path) as opened, _bar(console) as watch:
+        n_started = n_workers(workers, scheduler, study.study.device)
+        with executor(n_started, scheduler) as where, Store(path) as opened, _bar(console) as watch:
             n = conduct(study, opened, where, watch)
     except KeyboardInterrupt:
         console.print(f"Stopped. What was finished is in {path}: the same command goes on from there.")
         return 130
     except ConfigError as wrong:
         # what is found wrong with a table once the networks are there
-        raise ConfigError(*(f"{file}, {each}" if each.startswith("[") else each for each in wrong.problems)) from wrong
+        names = ", ".join((file, *laid_over))
+        raise ConfigError(*(f"{names}, {each}" if each.startswith("[") else each for each in wrong.problems)) from wrong
     except StudyError as wrong:
         raise ConfigError(str(wrong)) from wrong
     console.print(f"{study.study.name}: {n} experiments are in {path}. Look at them: xdream report {path}")
@@ -63,9 +66,9 @@ def _list(console: Console) -> None:
     console.print("Run one: xdream study NAME. On your own networks: xdream study NAME --with FILE (docs/studies.md).")
 
 
-def _workers(asked: int | None, scheduler: str) -> int:
-    """Return how many workers to start: as many as there are cores, unless told."""
-    if scheduler:
+def n_workers(asked: int | None, scheduler: str, device: str) -> int:
+    """Return how many workers to start: as many as there are cores, unless told; none beside this process on a GPU."""
+    if scheduler or (device == "cuda" and asked is None):
         return 0
     return asked if asked is not None else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
@@ -85,6 +88,10 @@ class _Bar(Watch):
         """Move the bar on."""
         if self.task is not None:
             self.progress.advance(self.task, by)
+
+    def notices(self, sentence: str) -> None:
+        """Say it above the bar."""
+        self.progress.console.print(sentence)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def load_study(file: str, laid_over: Sequence[str] = ()) -> Study:
 
     Files laid over it have the last word: keys of [study] and [references] one by one, other tables as a whole.
     """
-    documents = [_read(_find(name, folder)) for name, folder in _named(file, laid_over)]
+    documents = [_read(path, folder) for path, folder in _paths(file, laid_over)]
     merged: dict[str, Any] = {}
     for document in documents:
         for key, value in document.items():
@@ -59,27 +59,38 @@ def shipped() -> Iterator[tuple[str, str]]:
         yield path.stem, load_study(path.stem).study.about
 
 
-def _named(file: str, laid_over: Sequence[str]) -> list[tuple[str, Path]]:
-    return [(file, SHIPPED), *((each, OVERLAYS) for each in laid_over)]
+def _paths(file: str, laid_over: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Return the files to merge, each with the folder of those like it that come with XDream.
+
+    After a file that comes with XDream to be laid over its studies goes what it has for this one study besides, if any.
+    """
+    study = _find(file, SHIPPED)
+    found = [(study, SHIPPED)]
+    for name in laid_over:
+        over = _find(name, OVERLAYS)
+        besides = OVERLAYS / over.stem / study.name
+        found.append((over, OVERLAYS))
+        if (study.parent, over.parent) == (SHIPPED, OVERLAYS) and besides.is_file():
+            found.append((besides, OVERLAYS))
+    return found
 
 
 def _find(name: str, folder: Path) -> Path:
     """Return the file of that name; or, where there is none, the one that comes with XDream."""
     path, ours = Path(name), folder / f"{name}.toml"
-    if path.is_file() or not (path.name == name and ours.is_file()):
-        return path
-    return ours
+    return path if path.is_file() or not ours.is_file() else ours
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, folder: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, RecursionError, UnicodeDecodeError) as wrong:
         raise ConfigError(f"{path}: not TOML: {wrong}.") from wrong
     except OSError as wrong:
-        known = ", ".join(each.stem for each in sorted(SHIPPED.glob("*.toml")))
+        known = ", ".join(each.stem for each in sorted(folder.glob("*.toml")))
+        what = "Studies" if folder == SHIPPED else "Files to lay over a study"
         raise ConfigError(
-            f"{path}: cannot be read: {wrong.strerror or wrong}. Studies that come with XDream: {known}."
+            f"{path}: cannot be read: {wrong.strerror or wrong}. {what} that come with XDream: {known}."
         ) from wrong
 
 

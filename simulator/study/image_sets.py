@@ -3,17 +3,22 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from errno import EACCES, EISDIR, EPERM
 from functools import lru_cache
 from pathlib import Path
+from struct import error as StructError
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from protocol.arrays import Images
 from server.build import PICTURES
 from server.config import ConfigError
 from simulator.networks.images import KINDS, procedural_image
 from simulator.study.tables import Images as ImagesTable
+
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, StructError, Image.DecompressionBombError)
+"""What Pillow raises of a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,35 @@ class ImageSet:
         if not self.folder:
             drawn = [_procedural(self.seed, number) for number in numbers]
             if not drawn or drawn[0].shape[:2] == size_px:
-                return np.stack(drawn) if drawn else np.zeros((0, *size_px, 3), np.uint8)
+                return np.stack(drawn) if drawn else _none(size_px)
             return np.stack([_fitted(Image.fromarray(each), size_px) for each in drawn])
-        files = _files(self.folder)
-        return np.stack([_load(files[number], size_px) for number in numbers])
+        _, pictures, unreadable = self.readable(numbers, size_px)
+        if unreadable:
+            number, why = next(iter(unreadable.items()))
+            raise ConfigError(f"[references], folder: {self.name(number)} cannot be read as a picture: {why}.")
+        return pictures
+
+    def readable(
+        self, numbers: range | list[int], size_px: tuple[int, int]
+    ) -> tuple[list[int], Images, dict[int, str]]:
+        """Return those numbers whose pictures can be read, the pictures, and of the others why not.
+
+        Raise ConfigError where it is the folder, and not a picture in it, that cannot be read.
+        """
+        if not self.folder:
+            return list(numbers), self.pictures(numbers, size_px), {}
+        files, found, unreadable = _files(self.folder), dict[int, Images](), dict[int, str]()
+        for number in numbers:
+            try:
+                found[number] = _load(files[number], size_px)
+            except _Unreadable as wrong:
+                unreadable[number] = str(wrong)
+        if len(unreadable) == len(numbers) > 1:
+            raise ConfigError(
+                f"[references], folder: none of {len(numbers)} pictures in a row can be read, from "
+                f"{files[numbers[0]]} on ({unreadable[numbers[0]]}). Mend or move them, and start the study again."
+            )
+        return list(found), np.stack(list(found.values())) if found else _none(size_px), unreadable
 
     def name(self, number: int) -> str:
         """Return what a picture is called."""
@@ -64,12 +94,25 @@ def _procedural(seed: int, number: int) -> Images:
     return procedural_image(seed, tuple(range(len(KINDS))), number)[0]
 
 
+class _Unreadable(Exception):
+    """A file that is no picture, or a damaged one; says why."""
+
+
 def _load(file: Path, size_px: tuple[int, int]) -> Images:
     try:
         with Image.open(file) as picture:
             return _fitted(picture.convert("RGB"), size_px)
-    except (OSError, UnidentifiedImageError) as wrong:
-        raise ConfigError(f"[references], folder: {file} cannot be read as a picture: {wrong}.") from wrong
+    except BROKEN as wrong:
+        if isinstance(wrong, OSError) and wrong.errno not in (None, EACCES, EPERM, EISDIR):
+            raise ConfigError(
+                f"[references], folder: {file} is not to be had: {wrong.strerror}. What was seen of the others is "
+                "kept: the same command goes on from there."
+            ) from wrong
+        raise _Unreadable(f"{wrong}".replace(str(file), file.name) or type(wrong).__name__) from wrong
+
+
+def _none(size_px: tuple[int, int]) -> Images:
+    return np.zeros((0, *size_px, 3), np.uint8)
 
 
 def _fitted(picture: Image.Image, size_px: tuple[int, int]) -> Images:

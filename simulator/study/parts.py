@@ -80,10 +80,13 @@ def network(spec: NetworkSpec) -> nn.Module:
 
 
 @lru_cache(maxsize=AT_ONCE)
-def layers(spec: NetworkSpec) -> Layers:
-    """Return the layers of a network in the order in which an image passes them; raise ConfigError."""
+def layers(spec: NetworkSpec, rendered_px: int) -> Layers:
+    """Return a network's layers in the order in which an image passes them; raise ConfigError.
+
+    Their shapes are those for images of the size that it is shown: its own, or that which they were rendered in.
+    """
     try:
-        return list_layers(network(spec))
+        return list_layers(network(spec), spec.size_px or rendered_px)
     except SourceError as wrong:
         raise ConfigError(f"[[network]] {spec.model!r}: {wrong}") from wrong
 
@@ -129,3 +132,9 @@ def drawing_size(spec: GeneratorSpec) -> tuple[int, int]:
     made = generator(spec)
     drawn = made.render(np.zeros((1, *made.code_shape), np.float32))
     return drawn.shape[1], drawn.shape[2]
+
+
+def rendered_px(spec: GeneratorSpec) -> int:
+    """Return the side of a generator's pictures; 0 where they are not square."""
+    height_px, width_px = drawing_size(spec)
+    return height_px if height_px == width_px else 0

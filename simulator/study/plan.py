@@ -14,7 +14,7 @@ from adapters.source import SourceError
 from server import optimizers
 from server.config import ConfigError
 from server.optimizers import OptimizerError
-from simulator.models import layer_shape
+from simulator.models import Layers, layer_shape
 from simulator.study import parts
 from simulator.study.beginnings import check_beginning
 from simulator.study.experiment import Batch, Experiment, Labels, Planned, batches
@@ -24,7 +24,7 @@ from simulator.study.parts import GeneratorSpec, NetworkSpec
 from simulator.study.recording import Target
 from simulator.study.references import Reference
 from simulator.study.tables import Generator, Grid, Initial, Network, Study
-from simulator.units import Unit, parse_units
+from simulator.units import Unit, check_unit, parse_units
 
 References = Mapping[tuple[NetworkSpec, Target], Reference]
 EMBEDDED = "embedded"
@@ -43,11 +43,32 @@ class Networks:
 def networks_of(study: Study) -> Networks:
     """Return a study's networks with the units that it is about; raise ConfigError."""
     specs = {label_of(each): NetworkSpec.of(each) for each in study.networks}
+    rendered_px = parts.rendered_px(GeneratorSpec.of(study.generators[0]))
     targets = {
-        label_of(each): {label: _units(each, specs[label_of(each)], layer) for label, layer in each.layers.items()}
+        label_of(each): {
+            label: _units(each, parts.layers(specs[label_of(each)], rendered_px), layer)
+            for label, layer in each.layers.items()
+        }
         for each in study.networks
     }
     return Networks(targets, specs, image_set(study.references))
+
+
+def check(study: Study, networks: Networks) -> None:
+    """Raise ConfigError for parts that cannot be had together: before hours are spent on the reference set."""
+    for generator in study.generators:
+        shape = parts.generator(GeneratorSpec.of(generator)).code_shape
+        for way in (_with(generator, way) for way in searches(study.optimizers)):
+            try:
+                optimizers.create(way.name, shape, 0, **way.parameters)
+            except OptimizerError as wrong:
+                where = f"[[optimizer]] {way.label!r} with generator {label_of(generator)!r}"
+                raise ConfigError(f"{where}: {wrong}") from wrong
+    for generator, network in product(study.generators, study.networks):
+        for each in study.initials:
+            if any(_meet(grid, network, generator) and chosen(grid.initials, [each.label]) for grid in study.grids):
+                spec = networks.specs[label_of(network)]
+                check_beginning(label_of(each), _initial(each, generator), spec, GeneratorSpec.of(generator))
 
 
 def expand(study: Study, networks: Networks, references: References) -> list[Batch]:
@@ -56,7 +77,6 @@ def expand(study: Study, networks: Networks, references: References) -> list[Bat
     for network, generator in product(study.networks, study.generators):
         spec, drawing = networks.specs[label_of(network)], GeneratorSpec.of(generator)
         ways = {way.label: _with(generator, way) for way in searches(study.optimizers)}
-        _check(generator, drawing, ways.values(), study)
         planned: dict[tuple[str, Labels], Planned] = {}
         for grid in study.grids:
             for each in _of_grid(study, grid, network, generator, ways, networks, references):
@@ -68,18 +88,19 @@ def expand(study: Study, networks: Networks, references: References) -> list[Bat
     return found
 
 
-def _units(table: Network, spec: NetworkSpec, layer: str) -> list[Target]:
+def _units(table: Network, layers: Layers, layer: str) -> list[Target]:
     """Return the units of a layer: those named, or as many at random, the same ones in every study."""
     where = f"[[network]] {label_of(table)!r}, layer {layer!r}"
     try:
-        shape = layer_shape(parts.layers(spec), layer)
+        shape = layer_shape(layers, layer)
         named = [] if isinstance(table.units, int) else parse_units(";".join(table.units))
     except SourceError as wrong:
         raise ConfigError(f"{where}: {wrong}") from wrong
-    for unit in named:
-        place = (unit.channel, *(unit.place or ()))
-        if len(place) not in (1, len(shape)) or any(at >= n for at, n in zip(place, shape, strict=False)):
-            raise ConfigError(f"{where}, units: no unit {unit} in a layer of {' x '.join(map(str, shape))}.")
+    try:
+        for unit in named:
+            check_unit(unit, layer, shape)
+    except SourceError as wrong:
+        raise ConfigError(f"[[network]] {label_of(table)!r}, units: {wrong}") from wrong
     order = np.random.default_rng(crc32(layer.encode())).permutation(shape[0])
     drawn = [Unit(int(channel)) for channel in sorted(order[: table.units])] if isinstance(table.units, int) else []
     return [(layer, unit) for unit in named or drawn]
@@ -91,22 +112,15 @@ def _with(generator: Generator, way: Search) -> Search:
     return replace(way, parameters=suits | way.parameters)
 
 
-def _check(generator: Generator, spec: GeneratorSpec, ways: Any, study: Study) -> None:
-    """Raise ConfigError for parameters that no search takes, before hours are spent on the others."""
-    shape = parts.generator(spec).code_shape
-    for way in ways:
-        try:
-            optimizers.create(way.name, shape, 0, **way.parameters)
-        except OptimizerError as wrong:
-            raise ConfigError(f"[[optimizer]] {way.label!r} with generator {label_of(generator)!r}: {wrong}") from wrong
-    for each in study.initials:
-        check_beginning(label_of(each), _initial(each, generator))
-
-
 def _initial(table: Initial, generator: Generator) -> dict[str, Any]:
     """Return the name and parameters of a beginning; one without a name is the generator's own."""
     own = table if table.name else generator.initial
     return {"name": own.name, "parameters": own.parameters}
+
+
+def _meet(grid: Grid, network: Network, generator: Generator) -> bool:
+    """Return whether a grid has this network and this generator."""
+    return bool(chosen(grid.networks, [label_of(network)]) and chosen(grid.generators, [label_of(generator)]))
 
 
 def _of_grid(
@@ -119,11 +133,9 @@ def _of_grid(
     references: References,
 ) -> Iterator[Planned]:
     """Yield the experiments of one grid with one network and generator."""
-    here = label_of(network)
-    if here not in chosen(grid.networks, [here]) or label_of(generator) not in chosen(
-        grid.generators, [label_of(generator)]
-    ):
+    if not _meet(grid, network, generator):
         return
+    here = label_of(network)
     spec, targets = networks.specs[here], networks.targets[here]
     seeds_and_noise = product(
         chosen(grid.optimizers, ways), [each for each in study.initials if chosen(grid.initials, [each.label])],

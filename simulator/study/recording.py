@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from protocol.arrays import Images
 from server.config import ConfigError
+from simulator.models import channels_first, usual_place
 from simulator.study import parts
 from simulator.study.parts import NetworkSpec
 from simulator.units import Unit
@@ -105,11 +106,10 @@ class Recording:
 
 
 def _column(output: Tensor, unit: Unit) -> Tensor:
-    """Return [n_images] the activations of a unit: in a map at its place, or at the centre."""
-    if output.ndim == 2:
-        return output[:, unit.channel]
-    row, column = unit.place or (output.shape[2] // 2, output.shape[3] // 2)
-    return output[:, unit.channel, row, column]
+    """Return [n_images] the activations of a unit: at its place, or where units without one are."""
+    channels = channels_first(output)
+    wanted: tuple[Any, ...] = (slice(None), unit.channel, *(unit.place or usual_place(channels.shape[1:])))
+    return channels[wanted]
 
 
 def precision(dtype: str, device: str) -> AbstractContextManager[Any]:

@@ -1,12 +1,13 @@
 """What the reference set does to each unit: its best, the best that so many random ones may be expected to hold."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from server.config import ConfigError
 from simulator.study.image_sets import ImageSet
 from simulator.study.parts import NetworkSpec
 from simulator.study.recording import Recording, Target
@@ -16,6 +17,17 @@ CHUNK = 500
 N_RANKED = 40
 """Images kept by number at either end and in the middle: enough for a generation to begin with."""
 Activations = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What some images of a set, from the number `start` on, did to some units."""
+
+    start: int
+    activations: Activations
+    """[n_images, n_targets]; NaN where an image cannot be read."""
+    unreadable: dict[int, str]
+    """Why not, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +41,14 @@ class Scan:
     numbers: range
     device: str
 
-    def run(self) -> Activations:
-        """Return [n_images, n_targets] activations."""
-        pictures = self.images.pictures(self.numbers, self.size_px)
-        return Recording(self.network, self.targets, self.device).every(pictures)
+    def run(self) -> Seen:
+        """Return what the images do, those that can be read."""
+        readable, pictures, unreadable = self.images.readable(self.numbers, self.size_px)
+        activations = np.full((len(self.numbers), len(self.targets)), np.nan, np.float32)
+        if readable:
+            rows = np.array(readable) - self.numbers.start
+            activations[rows] = Recording(self.network, self.targets, self.device).every(pictures)
+        return Seen(self.numbers.start, activations, unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +79,26 @@ def scans(
 
 
 def summed_up(
-    done: Iterable[tuple[Scan, Activations]], n_images: int, budget: int
+    seen: Iterable[Seen], targets: Sequence[Target], n_images: int, budget: int
 ) -> Iterator[tuple[Target, Reference]]:
     """Yield what a network's scans, in whatever order, say of each unit; they wait on disk, not in memory."""
-    table: NDArray[np.float32] | None = None
+    readable = np.ones(n_images, bool)
     with tempfile.TemporaryFile() as file:
-        targets: tuple[Target, ...] = ()
-        for scan, activations in done:
-            targets = scan.targets
-            if table is None:
-                table = np.memmap(file, np.float32, "w+", shape=(len(targets), n_images))
-            table[:, scan.numbers.start : scan.numbers.stop] = activations.T
-        for target, values in zip(targets, table if table is not None else (), strict=True):
-            yield target, _reference(np.array(values, np.float64), budget)
+        table = np.memmap(file, np.float32, "w+", shape=(len(targets), n_images))
+        for each in seen:
+            table[:, each.start : each.start + len(each.activations)] = each.activations.T
+            readable[list(each.unreadable)] = False
+        numbers = np.flatnonzero(readable)
+        if len(numbers) < 2:
+            raise ConfigError(
+                f"[references]: {len(numbers)} pictures of {n_images} can be read, and two are the least."
+            )
+        for target, values in zip(targets, table, strict=True):
+            yield target, _reference(np.array(values[numbers], np.float64), numbers, budget)
 
 
-def _reference(values: NDArray[np.float64], budget: int) -> Reference:
+def _reference(values: NDArray[np.float64], numbers: NDArray[np.int64], budget: int) -> Reference:
+    """Return what activations by the images of these numbers come to."""
     order = np.argsort(-values, kind="stable")
     middle = order[np.argsort(np.abs(np.arange(len(order)) - len(order) / 2), kind="stable")]
     ranked = {"best": order, "middle": middle, "worst": order[::-1]}
@@ -87,7 +107,7 @@ def _reference(values: NDArray[np.float64], budget: int) -> Reference:
         expected_best(values, budget),
         float(np.median(values)),
         len(values),
-        {name: numbers[:N_RANKED].tolist() for name, numbers in ranked.items()},
+        {name: numbers[places[:N_RANKED]].tolist() for name, places in ranked.items()},
     )
 
 

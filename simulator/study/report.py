@@ -31,6 +31,8 @@ from simulator.study.store import Store
 from simulator.study.tables import Study
 
 TEMPLATE = Path(__file__).with_name("report.html")
+N_NAMED = 10
+"""Pictures that cannot be read, by name; a page is no list of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _section(store: Store, name: str, study: Study, rows: list[Row], lines: list
     settings = study.study
     facts = (
         f"{settings.presentations:,} presentations an experiment, searched in {settings.dtype}; reference set: "
-        f"{_set_of(study)}"
+        f"{_set_of(study)}{_left_out(store, name)}"
     )
     return Section(
         name, settings.about, facts, n_planned, len(rows), _n_dead(store, rows), any(r.qualitative for r in rows),
@@ -183,6 +185,19 @@ def _set_of(study: Study) -> str:
     images = study.references
     what = f"pictures of {images.folder}" if images.folder else "procedural pictures"
     return f"{images.count:,} {what}"
+
+
+def _left_out(store: Store, name: str) -> str:
+    """Return what is said of a study's reference pictures that cannot be read; nothing if there are none."""
+    query = (
+        "SELECT DISTINCT json_extract(e.experiment, '$.images') FROM planned p JOIN experiments e USING (hash)"
+        " WHERE p.study = ?"
+    )
+    sets = [row[0] for row in store.connection.execute(query, (name,))]
+    pictures = [picture for each in sets for picture, _ in store.unreadable(each)]
+    more = f" and {len(pictures) - N_NAMED:,} more (table unreadable of the store)" if len(pictures) > N_NAMED else ""
+    named = ", ".join(pictures[:N_NAMED]) + more
+    return f", of which {len(pictures):,} that cannot be read were left out: {named}" if pictures else ""
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from protocol.software import software
 from server.config import ConfigError
 from simulator.study.experiment import Experiment, Labels, Planned, Result
-from simulator.study.references import Reference
+from simulator.study.references import Reference, Seen
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 APPLICATION_ID = 0x58445354
@@ -112,6 +112,42 @@ class Store:
         best, expected, median, n_images, ranked = found
         return Reference(best, expected, median, n_images, json.loads(ranked))
 
+    def add_seen(self, scan: str, seen: Seen) -> None:
+        """Write down what some images of a reference set did, until all are known."""
+        activations = np.ascontiguousarray(seen.activations, np.float32).tobytes()
+        values = (scan, seen.start, activations, json.dumps(seen.unreadable))
+        self.connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", values)
+
+    def starts_seen(self, scan: str) -> set[int]:
+        """Return the first numbers of those images that need not be shown again."""
+        return {row[0] for row in self.connection.execute("SELECT start FROM seen WHERE scan = ?", (scan,))}
+
+    def seen(self, scan: str, n_targets: int) -> Iterator[Seen]:
+        """Yield what was written down of a scan, in the images' order."""
+        rows = self.connection.execute(
+            "SELECT start, activations, unreadable FROM seen WHERE scan = ? ORDER BY start", (scan,)
+        )
+        for start, activations, unreadable in rows:
+            values = np.frombuffer(activations, np.float32).reshape(-1, n_targets)
+            yield Seen(start, values, {int(number): why for number, why in json.loads(unreadable).items()})
+
+    def forget_seen(self, scan: str) -> None:
+        """Give the room of a finished scan back."""
+        self.connection.execute("DELETE FROM seen WHERE scan = ?", (scan,))
+        self.connection.executescript("PRAGMA incremental_vacuum")  # execute() would give back one page
+
+    def add_unreadable(self, images: str, pictures: Iterable[tuple[str, str]]) -> None:
+        """Write down which pictures of a set were left out, and why."""
+        rows = [(images, *each) for each in pictures]
+        self.connection.executemany("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?)", rows)
+
+    def unreadable(self, images: str) -> list[tuple[str, str]]:
+        """Return which pictures of a set were left out, and why; none of a store older than this table."""
+        if not self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'unreadable'").fetchone():
+            return []
+        query = "SELECT picture, why FROM unreadable WHERE images = ? ORDER BY picture"
+        return self.connection.execute(query, (images,)).fetchall()
+
     def add_line(self, first: str, second: str, positions: NDArray[np.float32], activations: NDArray[Any]) -> None:
         """Write down what was found on the line between two optima."""
         values = (first, second, positions.tobytes(), np.asarray(activations, np.float32).tobytes())
@@ -131,9 +167,11 @@ class Store:
         [version] = self.connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, FORMAT):
             raise ConfigError(f"{self.path} was written by another xdream (format {version}, here {FORMAT}).")
-        if read_only or version:
+        if read_only:
             return
-        self.connection.execute("PRAGMA page_size = 8192")
+        if not version:
+            self.connection.execute("PRAGMA page_size = 8192")
+            self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self.connection.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
             f"{SCHEMA.read_text('utf-8')} COMMIT;"
