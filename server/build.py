@@ -3,7 +3,7 @@
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -118,15 +118,19 @@ def resume(path: Path, clock: Callable[[], float], generations: int | None = Non
 
 
 def _check_weights(path: Path, file: SessionFile, evolutions: list[Evolution]) -> None:
-    """Raise SessionFileError if a generator would draw other pictures than it drew before."""
     for evolution in evolutions:
-        then = file.evolution_facts(evolution.number)["generator"]["weights_sha256"]
-        now = evolution.facts["generator"]["weights_sha256"]
-        if then != now:
-            raise SessionFileError(
-                f"{path}: evolution {evolution.name!r} was drawn with the generator weights {then[:12]}..., and these "
-                f"are {now[:12]}...: the same codes would be other pictures. Bring the weights of then."
-            )
+        check_weights(path, evolution, file.evolution_facts(evolution.number))
+
+
+def check_weights(path: Path, evolution: Evolution, facts: Mapping[str, Any]) -> None:
+    """Raise SessionFileError if a generator would draw other pictures than when these facts went on record."""
+    then = facts["generator"]["weights_sha256"]
+    now = evolution.facts["generator"]["weights_sha256"]
+    if then != now:
+        raise SessionFileError(
+            f"{path}: evolution {evolution.name!r} was drawn with the generator weights {then[:12]}..., and these "
+            f"are {now[:12]}...: the same codes would be other pictures. Bring the weights of then."
+        )
 
 
 def build_session(config: Config, session_id: str, evolutions: list[Evolution]) -> Session:

@@ -33,6 +33,7 @@ from server.keys_command import keys
 from server.looking import Insecure, KeysPath, check, conformance, layers, picture, rescore_file, truth
 from server.planning_command import plan_session
 from server.progress import Terminal
+from server.recommend_command import recommend
 from server.rehearsal import Peers, RehearsalError
 from server.report.command import report
 from server.router import Router
@@ -167,7 +168,7 @@ def dry_run(
     _carry_through(built, fast, quiet, page, display, system=system)
 
 
-for command in (check, layers, truth, conformance, picture, study, report, verify, twin, status):
+for command in (check, layers, truth, conformance, picture, study, report, recommend, verify, twin, status):
     app.command()(command)
 app.command("rescore")(rescore_file)
 app.command("plan")(plan_session)

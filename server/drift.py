@@ -11,8 +11,9 @@ is measured, by how the images scatter about their common course; where it hides
 All of this is a function of the scores on record: raw and corrected curves can both be had at any time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,14 @@ def drift(generations: NDArray[np.int64], references: Sequence[Scores]) -> Drift
         return Drift(np.ones(len(table)), np.full(len(table), np.inf))
     course, variance = _course(table, usual)
     return _smoothed((generations - generations[0]).astype(np.float64), course, variance)
+
+
+def drift_of_parts(generations: NDArray[np.int64], references: Sequence[Scores], changed: Collection[int]) -> Drift:
+    """Return the drift, begun anew where an operator had other channels scored: the neurons before are no measure."""
+    places: list[int] = np.searchsorted(generations, sorted(changed)).tolist()
+    ends = [0, *(place for place in dict.fromkeys(places) if 0 < place < len(generations)), len(generations)]
+    parts = [drift(generations[first:end], references[first:end]) for first, end in pairwise(ends)]
+    return Drift(np.concatenate([part.gain for part in parts]), np.concatenate([part.sd for part in parts]))
 
 
 def typical(table: Table) -> Scores:

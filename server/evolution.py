@@ -107,6 +107,12 @@ class Evolution:
             yield StimulusBatch(np.array(ids, np.int64), images)
             start, size = start + size, later
 
+    def recommend(self) -> tuple[Codes, Images]:
+        """Return the code that the search believes in, [*code_shape] float32, and its picture [height, width, 3]."""
+        code = np.asarray(self.optimizer.recommend(), np.float32)
+        image: Images = self.generator.render(code[None])[0]
+        return code, image
+
     def change(self, parameters: Mapping[str, Any], channels: Sequence[str]) -> None:
         """Search and score otherwise from the next ask on; raise ValueError, nothing being changed, if it cannot be."""
         scorer = self.scorer

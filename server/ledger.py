@@ -22,6 +22,8 @@ from protocol.arrays import Ids
 from protocol.ids import MAX_ATTEMPTS, presentation_id, presentation_key
 from protocol.messages import Void
 
+LAST_PART = 1 / 3
+"""Of a generation: more is never kept back to be shown while another evolution is computed, so that shares hold."""
 BLAMELESS = frozenset({Void.NOT_SHOWN, Void.IMAGE_MISSING, Void.DISPLAY_LOST})
 """Voids that do not spend one of the slot's attempts: the animal never had its chance."""
 
@@ -83,6 +85,15 @@ class Ledger:
     def debt(self) -> int:
         """How many slots are neither measured nor given up."""
         return sum(slot.state not in SETTLED for slot in self.slots)
+
+    @property
+    def owed(self) -> int:
+        """How many slots are neither sent nor settled."""
+        return len(self._owed)
+
+    def is_ending(self, reserve: int) -> bool:
+        """Whether no more than so many slots are owed, and no more than LAST_PART of the generation."""
+        return self.owed <= min(reserve, LAST_PART * len(self.slots))
 
     @property
     def settled(self) -> bool:

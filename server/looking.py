@@ -103,6 +103,9 @@ def rescore_file(
     windows = Windows.of_ms(window, baseline_window)
     wishes = Wishes(windows, tuple(filter(None, (channels or "").split(","))), evolution)
     console, found = Console(soft_wrap=True, markup=False), rescore(file, wishes)
+    if not found:
+        which = "" if evolution is None else f" of evolution {evolution}"
+        raise SessionFileError(f"{file}: nothing{which} was scored, so there is nothing to compute again")
     console.print(table_of(found))
     console.print(f"{len(found)} generations, rank correlation with the live scores {overall(found):.4f}")
     for sentence in in_words(found) if wishes.differ else ():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from protocol.arrays import Images, Scores
 from server.database import open_database
-from server.drift import drift
+from server.drift import drift_of_parts
 from server.pictures import from_png
 from server.recounting import changed_channels
 
@@ -30,10 +30,12 @@ class Curve:
     """[n_generations] arrays of [n_codes] scores."""
     references: list[Scores]
     """[n_generations] arrays of [n_references] scores, in the order of their ids."""
+    changed: tuple[int, ...] = ()
+    """Generations from which on an operator had other channels scored."""
 
     def corrected(self) -> "Curve":
         """Return the same with the drift of the reference images taken off."""
-        drifted = drift(self.generations, self.references)
+        drifted = drift_of_parts(self.generations, self.references, self.changed)
         return replace(self, evolved=drifted.corrected(self.evolved), references=drifted.corrected(self.references))
 
 
@@ -100,7 +102,8 @@ class Reader:
         parts = [rows[rows[:, 0] == g] for g in generations]
         evolved = [part[part[:, 1] == 0, 2] for part in parts]
         references = [part[part[:, 1] == 1, 2] for part in parts]
-        return Curve(self.evolutions()[evolution], generations, evolved, references)
+        changed = tuple(changed_channels(self._connection, evolution))
+        return Curve(self.evolutions()[evolution], generations, evolved, references, changed)
 
     def best_evolved(self, evolution: int) -> list[Best]:
         """Return the best-scored image of each generation."""

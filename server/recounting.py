@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,11 @@ def recount(
     )
 
 
-def check_spike_times(connection: sqlite3.Connection, windows: Windows) -> None:
-    """Raise SessionFileError unless the recorded spike times reach over these windows."""
+def check_spike_times(connection: sqlite3.Connection, windows: Windows, recorded: Sequence[Window]) -> None:
+    """Raise SessionFileError unless the spike times on record reach over these windows.
+
+    `recorded` are those that the session counted in: spikes were looked for over all of them, also where none came.
+    """
     asked = [window for window in (windows.response_s, windows.baseline_s) if window is not None]
     if not asked:
         return
@@ -109,9 +112,11 @@ def check_spike_times(connection: sqlite3.Connection, windows: Windows) -> None:
             "counted in another window. Leave out --window and --baseline-window; adapters that send times allow it."
         )
     start, end = min(window[0] for window in asked), max(window[1] for window in asked)
-    if start < times.min() - SLACK_S or end > times.max() + SLACK_S:
+    first, last = min(window[0] for window in recorded), max(window[1] for window in recorded)
+    if start < min(first, times.min() - SLACK_S) or end > max(last, times.max() + SLACK_S):
         raise SessionFileError(
-            f"the recorded spikes lie between {1000 * times.min():.0f} and {1000 * times.max():.0f} ms; a window "
+            f"spikes were counted from {1000 * first:g} to {1000 * last:g} ms, and those on record lie "
+            f"between {1000 * times.min():.0f} and {1000 * times.max():.0f} ms; a window "
             f"from {1000 * start:g} to {1000 * end:g} ms would take what was never recorded for silence. "
             "Ask for a narrower one."
         )

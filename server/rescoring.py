@@ -85,11 +85,12 @@ def rescore(path: Path, wishes: Wishes) -> list[Rescored]:
     connection = open_database(path, "ro")
     try:
         facts = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-        config = as_recorded(parse_config(facts["config"], f"the configuration in {path}"), connection)
-        config = _as_wished(config, wishes)
+        live = as_recorded(parse_config(facts["config"], f"the configuration in {path}"), connection)
+        config = _as_wished(live, wishes)
         channels = recorded_channels(connection)
         _check(wishes, config, channels, path)
-        check_spike_times(connection, wishes.windows)
+        counted_in = (live.acquisition.response_window_s, live.acquisition.baseline_window_s)
+        check_spike_times(connection, wishes.windows, counted_in)
         numbers = [wishes.evolution] if wishes.evolution else range(1, len(config.evolutions) + 1)
         return [each for number in numbers for each in _rescore(connection, config, channels, number, wishes)]
     except ScorerError as error:

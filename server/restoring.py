@@ -17,10 +17,11 @@ from server.runs import Run
 from server.session import Session
 from server.snapshots import unpack
 
-_LATEST = """
+LATEST = """
     SELECT generation, scored_at, snapshot FROM generations JOIN snapshots USING (evolution, generation)
     WHERE evolution = ? ORDER BY generation DESC, moment = 'told' DESC LIMIT 1
 """
+"""What the search of an evolution was when it was last put to sleep."""
 _TRIALS = "SELECT trial, reported_at IS NOT NULL OR trial IN (SELECT trial FROM late_reports) FROM trials"
 _N_TAKEN = "SELECT COUNT(*) FROM presentations WHERE evolution = ?"
 _PRESENTATIONS = """
@@ -107,7 +108,7 @@ def _restore_changes(session: Session, evolutions: list[Evolution], cursor: sqli
 
 def _restore_run(session: Session, run: Run, evolution: Evolution, cursor: sqlite3.Cursor) -> list[Any]:
     """Bring an evolution back to its open generation; return the rows of that generation's presentations."""
-    row = cursor.execute(_LATEST, (evolution.number,)).fetchone()
+    row = cursor.execute(LATEST, (evolution.number,)).fetchone()
     if row is None:
         return []
     run.last_generation = row["generation"]

@@ -106,24 +106,31 @@ class Runs:
             raise KeyError(f"presentation {presentation} belongs to a generation that is closed")
         return ledger
 
-    def draw(self, n: int, hurry: bool) -> tuple[Ids, Ids] | None:
+    def draw(self, n: int, hurry: bool, n_ahead: int = 2) -> tuple[Ids, Ids] | None:
         """Return (presentation ids, stimulus ids) of up to n showings, shared out among the evolutions.
 
         None when nothing can be shown, and, unless there is a hurry, when more images are about to come and
-        waiting for them makes a whole trial.
+        waiting for them makes a whole trial. `n_ahead` trials are at the display, the one that is on included.
         """
         ledgers = [run.ledger for run in self if run.ledger is not None]
         available = sum(ledger.available for ledger in ledgers)
         more_to_come = any(ledger.waits_for_images for ledger in ledgers)
         if not available or (available < n and more_to_come and not hurry):
             return None
-        drawn = np.array([self._take() for _ in range(min(available, n))], np.int64)
+        drawn = np.array([self._take(n_ahead * n) for _ in range(min(available, n))], np.int64)
         return drawn[:, 0].copy(), drawn[:, 1].copy()
 
-    def _take(self) -> tuple[int, int]:
-        """Take one showing from the evolution that is furthest behind its share."""
+    def _take(self, reserve: int) -> tuple[int, int]:
+        """Take one showing from the evolution that is furthest behind its share.
+
+        Of those that have no more than a reserve left, only the one nearest its end is drawn from: the others' is what
+        is shown while that one is computed. Else they would end in the same trial, and there would be nothing to show.
+        """
         open_runs = [(run, run.ledger) for run in self if run.ledger is not None and run.ledger.available]
-        run, ledger = min(open_runs, key=lambda pair: (pair[0].taken / pair[0].plan.share, pair[0].plan.number))
+        ending = sorted((ledger.owed, run.plan.number) for run, ledger in open_runs if ledger.is_ending(reserve))
+        kept = {number for _, number in ending[1:]}
+        drawn_from = [pair for pair in open_runs if pair[0].plan.number not in kept]
+        run, ledger = min(drawn_from, key=lambda pair: (pair[0].taken / pair[0].plan.share, pair[0].plan.number))
         run.taken += 1
         return ledger.take()
 

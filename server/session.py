@@ -289,7 +289,9 @@ class Session:
         if not self.standing.ending:
             actions += [action for run in self.runs for action in self._close(run)]
         while self.state is State.RUNNING and len(self.traffic.out) < self.settings.trials_ahead:
-            drawn = self.runs.draw(self.settings.images_per_trial, hurry=not self.traffic.out)
+            drawn = self.runs.draw(
+                self.settings.images_per_trial, hurry=not self.traffic.out, n_ahead=self.settings.trials_ahead
+            )
             if drawn is None:
                 break
             trial = self.traffic.send(*drawn)

@@ -24,6 +24,7 @@ def sum_up(path: Path, console: Console) -> None:
         try:
             draw(reader, path.with_suffix(".png"))
             console.print(f"picture  {path.with_suffix('.png')}")
+            console.print(f"what the search recommends, its best image being partly lucky: xdream recommend {path}")
         except ValueError:
             console.print("no generation was finished, so there is no picture yet")
         if _is_known(reader):

@@ -44,7 +44,7 @@ def test_a_dry_run_goes_to_its_end_and_leaves_a_session_and_a_picture(dry_run: A
     done, file = dry_run
     assert done.returncode == 0, done.stderr
     assert "generation 4/4" in done.stdout and "best reference image" in done.stdout
-    assert str(file) in done.stdout and file.exists()
+    assert f"xdream recommend {file}" in done.stdout and file.exists()
     with Image.open(file.with_suffix(".png")) as picture:
         assert picture.width > 800
 

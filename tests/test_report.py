@@ -43,7 +43,7 @@ def test_a_page_needs_nothing_beside_it(played: Path) -> None:
     for source in re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", text):
         assert source.startswith(("data:", "#")), source
     assert "<script" not in text and text.count("<svg") >= 2 and "@page" in text
-    assert text.count('<img src="data:image/png;base64,') == 4 + 3 + 3 + 3
+    assert text.count('<img src="data:image/png;base64,') == 4 + 2 + 3 + 3 + 2 + 3
 
 
 def test_every_section_is_there(played: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from protocol.messages import Control, Role, Trial
+from protocol.messages import Control, Onsets, Responses, Role, Trial
 from server.cli import app
 from server.database import SessionFileError
 from server.evolution import Evolution
@@ -131,6 +131,29 @@ def test_another_window_is_counted_from_the_spike_times(played: Path) -> None:
     assert xdream_rescore(played, "--window", "100", "250", "--baseline-window", "-50", "0").exit_code == 0
 
 
+def test_windows_that_the_session_counted_in_are_on_record_also_where_no_neuron_fired(tmp_path: Path) -> None:
+    def few_and_late(onsets: Onsets) -> Responses:
+        n = len(onsets.presentation_ids)
+        times, rows = np.full(n, 0.11, np.float32), np.arange(n, dtype=np.int32)
+        counts = np.tile(np.array([1, 0, 0], np.int32), (n, 1))
+        spikes = (times, rows, np.zeros(n, np.int32))
+        return Responses(onsets.presentation_ids, np.ones(n, np.bool_), counts, 0 * counts, "simulated", *spikes)
+
+    path = tmp_path / "quiet.xdream"
+    play(path, answer=few_and_late)
+    assert not the_first_difference(rescore(path, Wishes(Windows.of_ms((50, 200), (0, 50)))))
+    assert all(len(each.different) for each in rescore(path, Wishes(Windows.of_ms((120, 200), None), evolution=1)))
+    with pytest.raises(SessionFileError, match="counted from 0 to 200 ms, and those on record lie between 110 and 110"):
+        rescore(path, Wishes(Windows.of_ms((50, 201), None)))
+
+
+def test_a_session_of_which_nothing_was_scored_has_nothing_to_say(tmp_path: Path) -> None:
+    with built(tmp_path / "begun.xdream"):
+        done = xdream_rescore(tmp_path / "begun.xdream")
+    assert done.exit_code == 1 and done.output == ""
+    assert "begun.xdream: nothing was scored, so there is nothing to compute again" in str(done.exception)
+
+
 def test_without_spike_times_another_window_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "counts_only.xdream"
     play(path, answer=partial(spikes_of, with_times=False))
@@ -140,7 +163,10 @@ def test_without_spike_times_another_window_is_refused_in_a_sentence(tmp_path: P
 
 
 def test_a_window_beyond_what_was_recorded_is_refused(played: Path) -> None:
-    with pytest.raises(SessionFileError, match=r"between -?\d+ and \d+ ms; a window from 200 to 500 ms"):
+    with pytest.raises(
+        SessionFileError,
+        match=r"from 0 to 200 ms, and those on record lie between -?\d+ and \d+ ms; a window from 200 to 500 ms",
+    ):
         rescore(played, Wishes(Windows.of_ms((200, 500), None)))
 
 

@@ -11,8 +11,10 @@ from markupsafe import Markup
 
 from server.config import Config
 from server.export.snapshot import Snapshot, open_snapshot
+from server.generators.contrast import rms_contrast
 from server.pictures import to_png
 from server.reading import Best
+from server.recommending import Recommendation, recommend
 from server.report import figures, timing
 from server.report.contest import Contest, contest
 from server.report.record import exclusions, ledger, record
@@ -39,6 +41,11 @@ class Search:
     best: list[Best]
     references: list[Best]
     contest: Contest
+    luckiest: Best | None
+    """The image with the highest score of all."""
+    recommended: Recommendation | None
+    not_recommended: str
+    """Why it cannot be drawn."""
 
 
 def write(path: Path, out: Path) -> None:
@@ -80,7 +87,7 @@ def page(snapshot: Snapshot) -> str:
 def _search(snapshot: Snapshot, config: Config, number: int) -> Search:
     reader = snapshot.reader
     curve, unit = reader.curve(number), reader.unit(number)
-    table = config.evolutions[number - 1]
+    table, best = config.evolutions[number - 1], reader.best_evolved(number)
     return Search(
         number,
         reader.evolutions()[number],
@@ -88,10 +95,19 @@ def _search(snapshot: Snapshot, config: Config, number: int) -> Search:
         unit,
         len(curve.generations),
         Markup(figures.curve(curve, unit) if curve.evolved else ""),  # as above  # nosec B704
-        _spread(reader.best_evolved(number)),
+        _spread(best),
         reader.best_references(number)[:N_REFERENCES],
         contest(snapshot, config, number),
+        max(best, key=lambda each: each.score, default=None),
+        *(_recommended(snapshot, number) if best else (None, "")),
     )
+
+
+def _recommended(snapshot: Snapshot, number: int) -> tuple[Recommendation | None, str]:
+    try:
+        return recommend(snapshot, number), ""
+    except Exception as error:  # weights that lie elsewhere, a lab's own generator: the rest of the page can be had
+        return None, str(error)
 
 
 def _spread(images: list[Best]) -> list[Best]:
@@ -117,6 +133,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"clock": _clock, "date": _date, "day": _day, "picture": _picture, "number": _number}
+    environment.filters["contrast"] = _contrast
     return environment.get_template("page.html")
 
 
@@ -132,8 +149,13 @@ def _day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _picture(best: Best) -> str:
-    return f"data:image/png;base64,{base64.b64encode(to_png(best.image)).decode()}"
+def _picture(pictured: Best | Recommendation) -> str:
+    return f"data:image/png;base64,{base64.b64encode(to_png(pictured.image)).decode()}"
+
+
+def _contrast(pictured: Best | Recommendation) -> str:
+    [contrast] = rms_contrast(pictured.image[None])
+    return f"{contrast:.3f}"
 
 
 def _number(value: float | None) -> str:

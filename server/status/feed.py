@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.status import log
+from server.status.drifting import Drifts
 from server.status.generations import generation
 from server.status.operator import Heard
 from server.status.records import Records, about, open_records
@@ -71,6 +72,9 @@ class Feed:
         self.standing = "{}"
         """How things stand, as JSON."""
         self._clock = clock
+        self._drifts = Drifts()
+        self._gains = "{}"
+        """Of the drift, as JSON."""
         self._scored: list[_Scored] = []
         self._log: dict[str, _Line] = {}
         self._cursor = Cursor("", 0, log.Seen())
@@ -89,10 +93,14 @@ class Feed:
                 self.about = about(records)
             mine = heard if heard and heard.session_id == session_id else None
             last = records.value("SELECT COALESCE(MAX(rowid), 0) FROM scores")
-            for each in self._new_generations(records, self.about, last):
-                if each.generation in records.changed_channels(each.evolution):
+            for each in (fresh := self._new_generations(records, self.about, last)):
+                afresh = each.generation in records.changed_channels(each.evolution)
+                if afresh:
                     self.tally.begin_afresh(each.evolution)
                 self.tally.add(each)
+                self._drifts.add(each, afresh)
+            if fresh:
+                self._gains = json.dumps(self._drifts.gains())
             now = standing(records, self.about, self.tally, mine, self._clock(), changed_at)
             self._add_log(records, seen)
         self.standing, self._cursor, self._told = now.model_dump_json(), Cursor(session_id, last, seen), {}
@@ -106,6 +114,7 @@ class Feed:
 
     def _begin(self, session_id: str) -> None:
         self.about, self.tally, self._scored, self._log = None, Tally(), [], {}
+        self._drifts, self._gains = Drifts(), "{}"
         self._cursor = Cursor(session_id, 0, log.Seen())
 
     def _new_generations(self, records: Records, about: About, last: int) -> list[Generation]:
@@ -146,6 +155,7 @@ class Feed:
             "reset": json.dumps(reset),
             "standing": self.standing,
             "generations": f"[{','.join(scored)}]",
+            "gains": self._gains if scored else "{}",
             "log": f"[{','.join(lines)}]",
         }
         return "{" + ",".join(f'"{name}":{value}' for name, value in parts.items()) + "}"

@@ -219,6 +219,9 @@ class Event(Shape):
     """Begin afresh: what follows is everything there is."""
     standing: Standing
     generations: list[Generation]
+    gains: dict[int, list[float]] = {}
+    """Of each evolution, told whole with new generations: what drift multiplied each one's scores with; 1 = the first.
+    Empty where reference images tell nothing of it."""
     log: list[LogEntry]
 
 

@@ -102,3 +102,9 @@ class MadeSession:
     def _clock(self) -> float:
         self.now_s += 0.02
         return self.now_s
+
+
+def fade(session: MadeSession) -> None:
+    """Have the reference images draw a twentieth less with every generation."""
+    fading = "UPDATE scores SET score = (40 + 10 * stimulus_id) * (1 - 0.05 * generation) WHERE stimulus_id < 100"
+    session.file.connection.execute(fading)

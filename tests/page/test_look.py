@@ -14,7 +14,7 @@ from protocol.messages import Role
 from server.status.access import Visitor, add_token, for_host
 from server.status.app import create_app
 from tests.page import made
-from tests.page.made import MadeSession
+from tests.page.made import MadeSession, fade
 
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "device_scale_factor": 2}
@@ -363,3 +363,26 @@ def test_the_page_says_when_its_server_is_gone_and_goes_on_when_it_is_back(
         newest = running.session.runs[1].last_generation - 1
         page.get_by_text(f"generation {newest} of").wait_for()
         page.goto("about:blank")
+
+
+def test_the_chart_has_the_curve_with_the_drift_taken_off(window: Window, running: MadeSession) -> None:
+    running.go_on(20)
+    fade(running)
+    with served(create_app(running.file.path)) as url:
+        page = opened(window, url, "running")
+        page.locator(".legend .key-corrected").first.wait_for()
+        label = page.locator(".curve .plot").first.get_attribute("aria-label")
+    assert "With the drift taken off, the last is" in label
+
+
+def test_without_reference_images_there_is_no_such_curve(
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made, "CONFIG", made.CONFIG.replace("count = 3", "count = 0"))
+    session = MadeSession(tmp_path / "bare.xdream", generations=3).begin()
+    session.to_the_end()
+    session.close()
+    with served(create_app(tmp_path)) as url:
+        page = opened(window, url, "bare")
+        page.locator(".curve canvas").first.wait_for()
+        assert page.locator(".legend .key-corrected").first.is_hidden()

@@ -10,7 +10,7 @@ export class Session {
     this.standing = null;
     this.lost = false; // the page hears nothing of its own server: what it knows is old
     this.offsetS = 0; // this device's clock against the page server's
-    this.evolutions = new Map(about.evolutions.map((each) => [each.number, { ...each, generations: [] }]));
+    this.evolutions = new Map(about.evolutions.map((each) => [each.number, { ...each, generations: [], gains: [] }]));
     this.log = new Map();
     this.nScored = 0;
   }
@@ -26,10 +26,11 @@ export class Session {
 
   take(event) {
     if (event.reset) {
-      for (const each of this.evolutions.values()) each.generations = [];
+      for (const each of this.evolutions.values()) Object.assign(each, { generations: [], gains: [] });
       this.log.clear();
     }
     for (const row of event.generations) this.#add(row);
+    for (const [number, gains] of Object.entries(event.gains)) this.evolutions.get(Number(number)).gains = gains;
     for (const line of event.log) this.log.set(line.key, line);
     if (this.log.size > MAX_LOG) for (const key of [...this.log.keys()].slice(0, this.log.size - MAX_LOG)) this.log.delete(key);
     this.standing = event.standing;

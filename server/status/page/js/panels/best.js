@@ -23,6 +23,7 @@ function rows(session, evolution, best, references) {
   ];
   return [
     ...row(`evolved, best of different generations${unit}`, best),
+    ...(best?.length ? [h("p", { className: "note" }, "As measured: the highest scores are partly luck. What the search recommends is another picture: xdream recommend.")] : []),
     ...(session.about.references.length ? row(`reference images, mean of all generations${unit}`, references) : []),
   ];
 }

@@ -10,6 +10,7 @@ const LEGEND = [
   ["", "key-evolved", "evolved, mean"], ["band", "key-evolved", "95 % interval of the mean"], ["dot", "key-evolved", "each image"],
   ["dashed", "key-reference", "reference images, mean and interval"],
 ];
+const CORRECTED = ["dashed", "key-corrected", "evolved, drift taken off"];
 
 export function curvesPanel(session) {
   const element = byId("curves");
@@ -35,10 +36,11 @@ class Curve {
     this.effect = h("p", { className: "effect" });
     this.place = h("div", { className: "plot", role: "img" });
     const item = ([kind, key, text]) => h("li", { className: `${kind} ${key}` }, h("i"), text);
+    this.correctedItem = item(CORRECTED);
     this.parts = h("span", { className: "note" });
     this.element = h("div", { className: "curve" },
       h("h2", {}, evolution.name, " ", this.parts),
-      this.effect, this.place, h("ul", { className: "legend" }, LEGEND.map(item)));
+      this.effect, this.place, h("ul", { className: "legend" }, LEGEND.map(item), this.correctedItem));
     this.size = new ResizeObserver(() => this.plot?.setSize(this.#size()));
     this.size.observe(this.place);
   }
@@ -76,7 +78,13 @@ class Curve {
   #data() {
     const pick = (name, place) => this.rows.map((row) => row[name][place]);
     const of = (name) => [pick(name, 0), pick(name, 1), pick(name, 2)];
-    return [this.rows.map((row) => row.generation), ...of("reference"), ...of("evolved")];
+    return [this.rows.map((row) => row.generation), ...of("reference"), ...of("evolved"), this.#corrected()];
+  }
+
+  // The mean of each generation as the first one would have drawn it; null where nothing is known of the drift.
+  #corrected() {
+    const { gains } = this.session.evolutions.get(this.evolution.number);
+    return this.rows.map((row, place) => (row.evolved[0] === null || !gains[place] ? null : row.evolved[0] / gains[place]));
   }
 
   #sayEffect() {
@@ -89,8 +97,11 @@ class Curve {
         h("small", { className: "line" }, `last generation ${score(found.evolved_hz, unit)}, best reference image ${score(found.reference_hz, unit)}`)]
       : [h("small", {}, "No generation is scored yet.")]);
     const last = this.rows.at(-1);
+    const corrected = this.#corrected().at(-1) ?? null;
+    this.correctedItem.hidden = corrected === null;
+    const drift = corrected === null ? "" : ` With the drift taken off, the last is ${score(corrected, unit)}.`;
     this.place.setAttribute("aria-label", last
-      ? `Scores of ${this.evolution.name} over ${this.rows.length} generations: from ${score(this.rows[0].evolved[0], unit)} to ${score(last.evolved[0], unit)}${UNITS[unit] ?? ""}; reference images ${score(last.reference[0], unit)}.`
+      ? `Scores of ${this.evolution.name} over ${this.rows.length} generations: from ${score(this.rows[0].evolved[0], unit)} to ${score(last.evolved[0], unit)}${UNITS[unit] ?? ""}; reference images ${score(last.reference[0], unit)}.${drift}`
       : `Scores of ${this.evolution.name}: none yet.`);
   }
 
@@ -107,7 +118,7 @@ class Curve {
       cursor: { drag: { x: true, y: false }, points: { show: false } },
       scales: { x: { time: false, range: (_, low, high) => [low - 0.5, Math.max(high, low + 4) + 0.5] }, y: { range: (_, low, high) => this.#range(low, high) } },
       axes: [{ ...axis, label: "generation", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, label: { Hz: "score, spikes per second", rank: "score, a rank within its generation" }[this.evolution.unit] ?? "score", size: 56 * rem }],
-      series: [{}, mean(reference, 2, [6, 4]), edge, edge, mean(evolved, 3), edge, edge],
+      series: [{}, mean(reference, 2, [6, 4]), edge, edge, mean(evolved, 3), edge, edge, mean(colour("text"), 1.5, [5, 4])],
       bands: [{ series: [3, 2], fill: `${reference}38` }, { series: [6, 5], fill: `${evolved}48` }],
       hooks: { drawAxes: [(plot) => this.#dots(plot, evolved)] },
     };
