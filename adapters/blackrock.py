@@ -187,6 +187,17 @@ class BlackrockWire:
         return [Begin(time, Fraction(self._rate), why)]
 
 
+def blackrock_wire(
+    channels: str, protocol: str, clock: str, digital_channel: str, **options: str
+) -> tuple[BlackrockWire, Rules]:
+    """Return what reads an instrument's packets, and the rules; a tap keeps these options."""
+    rules = parse_rules(options)
+    choice("protocol", protocol, HEADERS)
+    choice("clock", clock, CLOCKS)
+    columns = parse_channels(channels)
+    return BlackrockWire(columns, rules, protocol, clock, whole("digital_channel", digital_channel)), rules
+
+
 def blackrock(
     channels: str,
     host: str = "",
@@ -198,14 +209,12 @@ def blackrock(
     **options: str,
 ) -> LiveSource:
     """Return the source that listens for an instrument's broadcast. `clock` is ns on Gemini, samples otherwise."""
-    rules = parse_rules(options)
-    choice("protocol", protocol, HEADERS)
-    choice("clock", clock, CLOCKS)
-    wire = BlackrockWire(parse_channels(channels), rules, protocol, clock, whole("digital_channel", digital_channel))
+    wired = {"channels": channels, "protocol": protocol, "clock": clock, "digital_channel": digital_channel, **options}
+    wire, rules = blackrock_wire(**wired)
     try:
         reader = UdpReader(host, port_number("port", port))
     except OSError as error:
         raise SourceError(
             f"cannot listen at UDP port {port}: {error}. Central runs on another PC, does it not?"
         ) from error
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "blackrock"))
+    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "blackrock", wired))

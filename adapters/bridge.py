@@ -20,7 +20,7 @@ from adapters.history import Ticks
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import ZmqReader
-from adapters.rules import parse_rules, whole
+from adapters.rules import Rules, parse_rules, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -106,6 +106,11 @@ class BridgeWire:
         return np.array([place.get(name, -1) for name in self._names], np.int64)[channels]
 
 
+def bridge_wire(channels: str, **options: str) -> tuple[BridgeWire, Rules]:
+    """Return what reads a bridge's messages, and the rules; a tap keeps these options."""
+    return BridgeWire(parse_channels(channels, units=False)), parse_rules(options)
+
+
 def bridge(
     address: str = ADDRESS, channels: str = "", wait_s: str = WAIT_S, tap: str = "", **options: str
 ) -> LiveSource:
@@ -129,7 +134,8 @@ def bridge(
         pump.close()
         raise SourceError(f"{error} at {address}. Start the bridge, or name its channels: -o channels=a,b") from error
     wire = BridgeWire(columns or parse_channels(channels, units=False))
-    return LiveSource(wire, pump, rules, tap=open_tap(tap, "bridge"), first=first)
+    wired = {"channels": ",".join(wire.channels), **options}
+    return LiveSource(wire, pump, rules, tap=open_tap(tap, "bridge", wired), first=first)
 
 
 def wait_for_channels(pump: Pump, wire: BridgeWire, wait_s: float) -> tuple[Columns, list[Chunk]]:

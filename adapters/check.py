@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from adapters.activity import HOT_HZ
 from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, Word
 from adapters.guard import Guard
 from adapters.live import LiveSource, Wire
-from adapters.source import SourceError, create_source
+from adapters.source import ResponseSource, SourceError, create_source
 from protocol.plugins import PluginError
 
 WATCH_S = 10.0
@@ -31,6 +31,14 @@ class Line(NamedTuple):
     verdict: str
     what: str
     sentence: str
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A source without a stream, that can look at what it has instead."""
+
+    def look(self) -> list[tuple[bool, str, str]]:
+        """Return what was looked at: whether it is well, its name, and what was found."""
 
 
 @dataclass
@@ -100,6 +108,14 @@ class Witness:
                 self.gaps.append(event.reason)
 
 
+def look_over(source: ResponseSource, watch_s: float) -> list[Line]:
+    """Return what can be found of a source: a stream is watched; nothing for one that has none and cannot look."""
+    if isinstance(source, LiveSource):
+        return check(source, watch_s, time.monotonic, time.sleep)
+    found = source.look() if isinstance(source, Inspectable) else []
+    return [Line(PASS if well else FAIL, what, sentence) for well, what, sentence in found]
+
+
 def check(source: LiveSource, watch_s: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> list[Line]:
     """Watch a source for some seconds, and return what was found."""
     witness = Witness(source.wire)
@@ -147,10 +163,11 @@ def _freshness(ages_s: Sequence[float]) -> Line:
 def _losses(witness: Witness, late: int) -> Line:
     if witness.gaps or late or witness.n_begun > 1:
         reasons = ", ".join(sorted(set(witness.gaps))[:3])
+        known = f", {witness.lost} lost messages, packets or samples in all" if witness.lost else ""
         return Line(
             FAIL,
             "losses",
-            f"{len(witness.gaps)} gaps ({reasons}), {late} late spikes, {witness.n_begun - 1} new beginnings. "
+            f"{len(witness.gaps)} gaps ({reasons}){known}, {late} late spikes, {witness.n_begun - 1} new beginnings. "
             "Send fewer channels, and use a wired network",
         )
     return Line(PASS, "losses", "nothing was lost")
@@ -211,16 +228,15 @@ def report(name: str, options: dict[str, str], watch_s: float = WATCH_S) -> int:
     except PluginError as wrong:
         sys.stdout.write(f"{FAIL}  connection  {wrong}\n")
         return 1
-    if not isinstance(source, LiveSource):
-        source.close()
-        sys.stdout.write(f"{NOTE}  {name} cannot be looked over: only sources that read a stream can\n")
-        return 0
     try:
-        lines = check(source, watch_s, time.monotonic, time.sleep)
+        lines = look_over(source, watch_s)
     except SourceError as wrong:
         lines = [Line(FAIL, "connection", str(wrong))]
     finally:
         source.close()
+    if not lines:
+        sys.stdout.write(f"{NOTE}  {name} cannot be looked over: it reads no stream\n")
+        return 0
     width = max(len(line.what) for line in lines)
     sys.stdout.writelines(f"{line.verdict}  {line.what:{width}}  {line.sentence}\n" for line in lines)
     return int(any(line.verdict == FAIL for line in lines))

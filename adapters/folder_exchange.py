@@ -1,4 +1,4 @@
-"""Hand-off by files, for labs whose own program (MATLAB, as with the first XDream) counts the spikes.
+"""Hand-off by files, for labs whose own program counts the spikes, in MATLAB as beside the first XDream.
 
 For each trial a request is put into the folder; the lab's program answers with a file of the same name, `.mat` or
 `.h5`. Both sides write under another name and rename, so that nobody reads half a file.
@@ -6,7 +6,9 @@ For each trial a request is put into the folder; the lab's program answers with 
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,17 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.channels import parse_channels
+from adapters.folder_files import Names, Numbers, read
 from adapters.rules import number
 from adapters.source import SourceError
 from protocol.messages import Onsets, Responses, StimulusBatch
 from protocol.peer import new_instance
 
 ENDINGS = (".mat", ".h5")
+READERS = {"scipy": ".mat up to version 7", "h5py": ".mat of version 7.3 or .h5"}
 HALF_WRITTEN_S = 5.0
 """A file that cannot be read for so long is not being written any more: it is broken."""
 LOOK_EVERY_S = 0.05
-MAX_BYTES = 1 << 28
-IDS, RESPONSE, BASELINE = "presentationID", "tEvokedResp", "tBaseline"
+IDS, NAMES, RESPONSE, BASELINE = "presentationID", "stimulusID", "tEvokedResp", "tBaseline"
+_NAME = re.compile(r"(?:.*[/\\])?(?:block\d+_\d+_)?(\d{1,18})(?:\.\w+)?")
+"""Of an image: its id and an ending, after what the first XDream put before it."""
 log = logging.getLogger(__name__)
 
 
@@ -44,16 +49,19 @@ class FolderExchange:
             raise SourceError(f"no folder {folder}: make it, on a disk that both PCs see.")
         self._give_up_s, self._clock = number("give_up_s", give_up_s), clock
         self._looked_s = -LOOK_EVERY_S
-        self.begin({})
+        self._start_afresh({})
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Start afresh: requests of another session are withdrawn, and answers to them are not looked at."""
+        self._start_afresh(settings)
+        for old in self._folder.glob("trial_*.json"):
+            _withdraw(old)
+
+    def _start_afresh(self, settings: dict[str, Any]) -> None:
         self._settings, self._session = settings, new_instance()[:8]
         self._requests: dict[str, tuple[Onsets, float]] = {}
         self._answers: list[Responses] = []
         self._unreadable: dict[Path, float] = {}
-        for old in self._folder.glob("trial_*.json"):
-            _withdraw(old)
 
     def see(self, batch: StimulusBatch) -> None:
         """Do nothing: it is the subject that sees."""
@@ -71,6 +79,7 @@ class FolderExchange:
             "trial": onsets.trial,
             "presentation_ids": onsets.presentation_ids.tolist(),
             "stimulus_ids": onsets.stimulus_ids.tolist(),
+            "image_names": [f"{each}.png" for each in onsets.stimulus_ids.tolist()],
             "onsets_s": [None if np.isnan(each) else each for each in onsets.onsets_s.tolist()],
             "channels": self.channels,
             "windows": self._settings,
@@ -103,7 +112,24 @@ class FolderExchange:
 
     def close(self) -> None:
         """Withdraw the requests."""
-        self.begin({})
+        for name in self._requests:
+            _withdraw(self._folder / f"{name}.json")
+        self._start_afresh({})
+
+    def look(self) -> list[tuple[bool, str, str]]:
+        """Return whether files can be written there, and which answers can be read."""
+        try:
+            half = self._folder / f"xdream_{self._session}.tmp"
+            half.touch()
+            half.unlink()
+            folder = (True, "folder", f"requests can be written into {self._folder}")
+        except OSError as error:
+            folder = (False, "folder", f"{self._folder} cannot be written into: {error.strerror}")
+        missing = [f"{what} ({name})" for name, what in READERS.items() if not find_spec(name)]
+        if missing:
+            sentence = f"answers cannot be read that are {', '.join(missing)}: pip install 'xdream[adapters]'"
+            return [folder, (False, "answers", sentence)]
+        return [folder, (True, "answers", f"can be read if they are {', '.join(READERS.values())}")]
 
     def _look_for(self, name: str, onsets: Onsets, asked_s: float, now_s: float) -> None:
         path = next((p for p in (self._folder / f"{name}{ending}" for ending in ENDINGS) if _is_there(p)), None)
@@ -112,7 +138,7 @@ class FolderExchange:
                 self._finish(name, _not_measured(onsets, len(self.channels), "had no answer in the folder in time"))
             return
         try:
-            responses = to_responses(read(path), onsets, len(self.channels))
+            responses = to_responses(*read(path, (IDS, RESPONSE, BASELINE), (NAMES,)), onsets, len(self.channels))
         except SourceError as wrong:
             log.warning("%s: %s", path.name, wrong)
             responses = _not_measured(onsets, len(self.channels), f"was answered by a file that will not do: {wrong}")
@@ -143,28 +169,11 @@ def _withdraw(request: Path) -> None:
         log.warning("a request stays in the folder: %s", error)
 
 
-def read(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the tables of a .mat file of any version, or of an .h5 file."""
-    if path.stat().st_size > MAX_BYTES:
-        raise SourceError("it is too large")
-    if path.suffix == ".mat" and path.read_bytes()[:19] != b"MATLAB 7.3 MAT-file":
-        from scipy.io import loadmat
-
-        loaded = loadmat(path, variable_names=[IDS, RESPONSE, BASELINE])
-        return {name: np.asarray(loaded[name], np.float64) for name in (IDS, RESPONSE, BASELINE) if name in loaded}
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        # MATLAB writes columns first, so its tables come transposed.
-        return {name: np.asarray(file[name], np.float64).T for name in (IDS, RESPONSE, BASELINE) if name in file}
-
-
-def to_responses(tables: dict[str, NDArray[np.float64]], onsets: Onsets, n_channels: int) -> Responses:
+def to_responses(tables: Numbers, names: Names, onsets: Onsets, n_channels: int) -> Responses:
     """Return the answer that tables give; raise SourceError for one that does not fit the request."""
-    for name in (IDS, RESPONSE):
-        if name not in tables:
-            raise SourceError(f"it has no {name}")
-    ids = tables[IDS].ravel()
+    if RESPONSE not in tables:
+        raise SourceError(f"it has no {RESPONSE}, which is spike counts: scores are not needed, they are made of these")
+    ids = presentations(tables, names, onsets)
     counts = tables[RESPONSE]
     baseline = tables.get(BASELINE, np.zeros_like(counts))
     if sorted(ids.tolist()) != sorted(onsets.presentation_ids.tolist()):
@@ -186,6 +195,27 @@ def to_responses(tables: dict[str, NDArray[np.float64]], onsets: Onsets, n_chann
         "marker",
         reason="" if (measured[order] & shown).all() else "has no onset, or NaN in the file",
     )
+
+
+def presentations(tables: Numbers, names: Names, onsets: Onsets) -> NDArray[np.float64] | NDArray[np.int64]:
+    """Return [n] the presentation of each row: as the file says, or else by the name of its image."""
+    if IDS in tables:
+        return tables[IDS].ravel()
+    if NAMES not in names:
+        raise SourceError(
+            f"it has neither {IDS} nor {NAMES}, a cell array of texts, so nobody knows which row is which"
+        )
+    shown = dict(zip(onsets.stimulus_ids.tolist(), onsets.presentation_ids.tolist(), strict=True))
+    if len(shown) < len(onsets.stimulus_ids):
+        raise SourceError(f"the trial shows an image twice, so {NAMES} does not say which row is which: write {IDS}")
+    return np.array([shown[_image(name, shown)] for name in names[NAMES]], np.int64)
+
+
+def _image(name: str, shown: Iterable[int]) -> int:
+    found = _NAME.fullmatch(name)
+    if found is None or int(found[1]) not in shown:
+        raise SourceError(f"{NAMES} names {name!r:.60}, which the trial does not show: see image_names in the request")
+    return int(found[1])
 
 
 def _not_measured(onsets: Onsets, n_channels: int, reason: str) -> Responses:

@@ -216,6 +216,12 @@ class IntanWire:
         return events
 
 
+def intan_wire(channels: str, rate_hz: str, **options: str) -> tuple[IntanWire, Rules]:
+    """Return what reads RHX's blocks, and the rules; a tap keeps these options."""
+    rules, rate = parse_rules(options), ticks_per_second("rate_hz", rate_hz)
+    return IntanWire(parse_channels(channels), rules, Fraction(rate)), rules
+
+
 def intan_rhx(
     channels: str,
     host: str = "127.0.0.1",
@@ -231,8 +237,8 @@ def intan_rhx(
 
     RHX must be listening on its ports; if its sample rate has to be asked for, it has `wait_s` to begin.
     """
-    rules = parse_rules(options)
-    columns = parse_channels(channels)
+    parse_rules(options)
+    parse_channels(channels)
     guards: list[RunModeGuard] = []
     ports = [port_number("waveform_port", waveform_port), port_number("spike_port", spike_port)]
     # RHX lets nobody in again who has left, until somebody clicks: so it is connected to when all else is well.
@@ -241,9 +247,11 @@ def intan_rhx(
         place, patience_s = (host, port_number("command_port", command_port)), whole("wait_s", wait_s)
         rate_hz, commands = ask_for(patience_s, lambda: ask_sample_rate(*place))
         guards.append(RunModeGuard(commands))
-    rate = ticks_per_second("rate_hz", rate_hz)
+    wired = {"channels": channels, "rate_hz": rate_hz, **options}
+    wire, rules = intan_wire(**wired)
+    if opened is not None:
+        opened.options = wired
     reader = TcpReader([(host, port) for port in ports], silent_s=inf)
-    wire = IntanWire(columns, rules, Fraction(rate))
     return LiveSource(wire, Pump(reader), rules, tap=opened, companions=guards)
 
 

@@ -19,7 +19,7 @@ from adapters.events import Begin, Chunk, Edge, Event, Gap, Spikes, Watermark, W
 from adapters.live import LiveSource
 from adapters.pump import CUT, Pump
 from adapters.readers import RETRY_S, Read
-from adapters.rules import MS_PER_S, choice, parse_rules, whole
+from adapters.rules import MS_PER_S, Rules, choice, parse_rules, whole
 from adapters.source import SourceError
 from adapters.tap import open_tap
 from adapters.troubles import note
@@ -168,6 +168,13 @@ class LslReader:
         return [(CUT, (b"the LSL streams were found",))]
 
 
+def lsl_wire(channels: str, grace_ms: str, **options: str) -> tuple[LslWire, Rules]:
+    """Return what reads the streams' samples, and the rules; a tap keeps these options."""
+    rules = parse_rules(options, onset="marker", word_bits=64, lock_onsets=3, lock_trials=1)
+    choice("edge", rules.edge, TOLD_EDGES)
+    return LslWire(parse_channels(channels), whole("grace_ms", grace_ms)), rules
+
+
 def lsl(
     channels: str,
     spikes: str = "Spikes",
@@ -178,8 +185,8 @@ def lsl(
     **options: str,
 ) -> LiveSource:
     """Return the source that reads these streams, each by its name or its type."""
-    rules = parse_rules(options, onset="marker", word_bits=64, lock_onsets=3, lock_trials=1)
-    choice("edge", rules.edge, TOLD_EDGES)
+    wired = {"channels": channels, "grace_ms": grace_ms, **options}
+    wire, rules = lsl_wire(**wired)
     try:
         import pylsl  # noqa: F401
     except (ImportError, RuntimeError) as error:
@@ -187,8 +194,7 @@ def lsl(
     for name in (spikes, markers, watermark):
         if "'" in name:
             raise SourceError(f"a stream's name cannot hold a quotation mark, got {name!r}.")
-    wire = LslWire(parse_channels(channels), whole("grace_ms", grace_ms))
-    return LiveSource(wire, Pump(LslReader((spikes, markers, watermark))), rules, tap=open_tap(tap, "lsl"))
+    return LiveSource(wire, Pump(LslReader((spikes, markers, watermark))), rules, tap=open_tap(tap, "lsl", wired))
 
 
 def _all_of(inlet: Any) -> tuple[list[Any], list[float]]:

@@ -188,6 +188,16 @@ class OpenEphysWire:
         return [Gap(last - HOLD_BACK, start, f"{start - last} lost samples")] if start > last else []
 
 
+def open_ephys_wire(
+    channels: str, events_port: str, events_stream: str, events_grace_ms: str, **options: str
+) -> tuple[OpenEphysWire, Rules]:
+    """Return what reads the plugins' messages, and the rules; a tap keeps these options."""
+    rules, columns = parse_rules(options), parse_channels(channels)
+    if events_port:
+        return OpenEphysWire(columns, rules, events_stream, whole("events_grace_ms", events_grace_ms)), rules
+    return OpenEphysWire(columns, rules), rules
+
+
 def open_ephys(
     channels: str = "",
     host: str = "127.0.0.1",
@@ -206,18 +216,25 @@ def open_ephys(
         raise SourceError("events_stream and events_grace_ms are of the Event Broadcaster: say its events_port too.")
     ports = [port_number("port", port), *([port_number("events_port", events_port)] if events_port else [])]
     pump = Pump(ZmqReaders([subscribed(f"tcp://{host}:{each}", MAX_QUEUED) for each in ports]))
+    wired = {
+        "channels": channels,
+        "events_port": events_port,
+        "events_stream": events_stream,
+        "events_grace_ms": events_grace_ms,
+        **options,
+    }
     try:
-        columns = parse_channels(channels) if channels else _seen(pump, rules, whole("wait_s", wait_s))
+        if not channels:
+            _list_seen(pump, rules, whole("wait_s", wait_s))
+        wire, rules = open_ephys_wire(**wired)
     except SourceError:
         pump.close()
         raise
     guard = recording_guard(host, port_number("http_port", http_port))
-    grace_ms = whole("events_grace_ms", events_grace_ms)
-    wire = OpenEphysWire(columns, rules, events_stream, grace_ms) if events_port else OpenEphysWire(columns, rules)
-    return LiveSource(wire, pump, rules, tap=open_tap(tap, "open_ephys"), companions=[guard])
+    return LiveSource(wire, pump, rules, tap=open_tap(tap, "open_ephys", wired), companions=[guard])
 
 
-def _seen(pump: Pump, rules: Rules, wait_s: float) -> Columns:
+def _list_seen(pump: Pump, rules: Rules, wait_s: float) -> None:
     """Raise SourceError with the electrodes that spike: a list that is guessed would not be the same tomorrow."""
     wire = OpenEphysWire(Columns(["?"]), rules)
     n_blocks = 0

@@ -25,6 +25,8 @@ DATA = 1
 SPIKE, EVENT, CONTINUOUS = 1, 4, 5
 STROBED = 257
 N_LINES = 32
+TIME_BITS = 40
+"""The upper half has room for 48, and holds one byte."""
 TOLD_EDGES = ("rising",)
 GRACE_MS = "100"
 """By how much spikes may come behind the continuous block of their time: not documented, so taken large."""
@@ -76,7 +78,7 @@ class PlexNetWire:
         self._why = why
         self._buffer = bytearray()
         self._to_skip = 0
-        self._clock = Unwrap(48, int(self._rate))
+        self._clock = Unwrap(TIME_BITS, int(self._rate))
         self._dropped: tuple[int, int] | None = None
         self._lost = 0
         self._waiting: list[Event] = []
@@ -137,6 +139,16 @@ class PlexNetWire:
         return [*events, Watermark(self._watermark)]
 
 
+def plexnet_wire(channels: str, rate_hz: str, grace_ms: str, **options: str) -> tuple[PlexNetWire, Rules]:
+    """Return what reads PlexNet's packets, and the rules; a tap keeps these options."""
+    rules = parse_rules(options)
+    choice("edge", rules.edge, TOLD_EDGES)
+    columns = parse_channels(channels)
+    if not all(number.isdecimal() and int(number) for number in _numbers(columns)):
+        raise SourceError(f"channels of PlexNet are numbers from 1, such as 5 or 5:1, got {channels!r}.")
+    return PlexNetWire(columns, rules, ticks_per_second("rate_hz", rate_hz), whole("grace_ms", grace_ms)), rules
+
+
 def plexnet(
     channels: str,
     host: str = "127.0.0.1",
@@ -148,17 +160,16 @@ def plexnet(
     **options: str,
 ) -> LiveSource:
     """Return the source that PlexNetLocal serves; `continuous_channel` (from 0) is the one that tells the time."""
-    rules = parse_rules(options)
-    choice("edge", rules.edge, TOLD_EDGES)
-    columns = parse_channels(channels)
-    numbers = {name.partition(":")[0] for name in columns.names}
-    if not all(number.isdecimal() and int(number) for number in numbers):
-        raise SourceError(f"channels of PlexNet are numbers from 1, such as 5 or 5:1, got {channels!r}.")
-    spikes, carrier = {int(number) for number in numbers}, whole("continuous_channel", continuous_channel)
+    wired = {"channels": channels, "rate_hz": rate_hz, "grace_ms": grace_ms, **options}
+    wire, rules = plexnet_wire(**wired)
+    spikes, carrier = set(map(int, _numbers(wire.columns))), whole("continuous_channel", continuous_channel)
 
     def say_hello(sockets: list[socket.socket]) -> None:
         greet(sockets[0], spikes, carrier)
 
     reader = TcpReader([(host, port_number("port", port))], say_hello, silent_s=inf)
-    wire = PlexNetWire(columns, rules, ticks_per_second("rate_hz", rate_hz), whole("grace_ms", grace_ms))
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "plexnet"))
+    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "plexnet", wired))
+
+
+def _numbers(columns: Columns) -> list[str]:
+    return [name.partition(":")[0] for name in columns.names]

@@ -1,37 +1,22 @@
-"""A finished session answers again: each presentation with what was recorded for it, by its id."""
+"""A session that has been answers again: each presentation with what was recorded for it, by its id."""
 
-import json
-import sqlite3
-import tomllib
 from collections.abc import Iterable
 from itertools import groupby
 from math import isnan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from adapters.recorded import WINDOWS, Recorded, Row, SessionFile
 from adapters.source import SourceError
+from adapters.tap import is_tap
+from adapters.tap_replay import TapRecord
 from protocol.messages import Onsets, Responses, StimulusBatch
-
-WINDOWS = {"response_window": (50.0, 200.0), "baseline_window": (0.0, 50.0)}
-"""Milliseconds, where the session's configuration says nothing."""
-
-
-class Row(NamedTuple):
-    """What the file holds for a presentation."""
-
-    measured: bool
-    spike_counts: bytes
-    baseline_counts: bytes
-    onset_source: str
-    reason: str
-    spike_times_s: bytes
-    spike_channels: bytes
 
 
 class Replay:
-    """Reads a session's file, and never writes to it. What it does not hold, or other windows, is not measured."""
+    """Reads a session's file, or a raw tap. What it does not hold, or other windows, is not measured."""
 
     name = "replay"
     wants_images = False
@@ -39,21 +24,18 @@ class Replay:
     def __init__(self, file: str) -> None:
         self._path = Path(file)
         if not self._path.is_file():
-            raise SourceError(f"no session file {file}.")
-        try:
-            self._database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
-            self.channels = self._channels()
-            self._recorded_s = self._windows()
-        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-            raise SourceError(f"{file} is no session file of XDream's: {error}.") from error
+            raise SourceError(f"no session file and no tap {file}.")
+        self._recorded: Recorded = TapRecord(self._path) if is_tap(self._path) else SessionFile(self._path)
+        self.channels = self._recorded.channels
         self._answers: list[Responses] = []
         self._other_windows = ""
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Start afresh; the windows must be those that were recorded with."""
         self._answers.clear()
-        wanted_s = {name: tuple(settings.get(f"{name}_s", self._recorded_s[name])) for name in WINDOWS}
-        self._other_windows = "" if wanted_s == self._recorded_s else "was counted in other windows than are asked for"
+        recorded_s = self._recorded.windows_s
+        wanted_s = {name: tuple(settings.get(f"{name}_s", recorded_s[name])) for name in WINDOWS}
+        self._other_windows = "" if wanted_s == recorded_s else "was counted in other windows than are asked for"
 
     def see(self, batch: StimulusBatch) -> None:
         """Do nothing."""
@@ -82,34 +64,26 @@ class Replay:
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        self._recorded.close()
+
+    def look(self) -> list[tuple[bool, str, str]]:
+        """Return what the file holds."""
+        n, n_measured = self._recorded.count()
+        windows = ", ".join(
+            f"{name.replace('_', ' ')} {1000 * start:g} to {1000 * end:g} ms"
+            for name, (start, end) in self._recorded.windows_s.items()
+        )
+        found = f"{self._path}: {n} presentations, {n_measured} of them measured; {windows}"
+        return [(n_measured > 0, "file", found), (True, "channels", ", ".join(self.channels))]
 
     def _row(self, presentation: int, onset_s: float) -> Row:
-        found = self._database.execute(
-            "SELECT measured, spike_counts, baseline_counts, onset_source, reason, spike_times_s, spike_channels "
-            "FROM responses WHERE presentation_id = ?",
-            (presentation,),
-        ).fetchone()
+        found = self._recorded.row(presentation)
         reason = "has no onset" if isnan(onset_s) else self._other_windows
         if found is not None and not reason:
-            return Row(bool(found[0]), *found[1:])
+            return found
         nothing = bytes(4 * len(self.channels))
-        source = found[3] if found else "none"
+        source = found.onset_source if found else "none"
         return Row(False, nothing, nothing, source, reason or f"is not in {self._path.name}", b"", b"")
-
-    def _channels(self) -> tuple[str, ...]:
-        found = self._database.execute(
-            "SELECT channels FROM peers WHERE role = 'acquisition' ORDER BY joined_at DESC LIMIT 1"
-        ).fetchone()
-        if found is None:
-            raise ValueError("nothing was recorded in it")
-        return tuple(str(name) for name in json.loads(found[0]))
-
-    def _windows(self) -> dict[str, tuple[float, float]]:
-        [text] = self._database.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-        table = tomllib.loads(text).get("acquisition", {})
-        milliseconds = {name: table.get(f"{name}_ms", default) for name, default in WINDOWS.items()}
-        return {name: (start / 1000, end / 1000) for name, (start, end) in milliseconds.items()}
 
 
 def _responses(source: str, rows: dict[int, Row]) -> Responses:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
 from fractions import Fraction
@@ -18,23 +17,19 @@ from adapters.guard import EVERY_S, Guard
 from adapters.live import LiveSource
 from adapters.patience import ask_for
 from adapters.pump import CUT, Pump
-from adapters.readers import CONNECT_S, RETRY_S, Read
+from adapters.readers import RETRY_S, Read
 from adapters.rules import Rules, number, parse_rules, port_number, whole
 from adapters.source import SourceError
+from adapters.spikeglx_server import CommandServer, fetched
 from adapters.tap import open_tap
 from adapters.troubles import note
 
-ALLOWED = ("FETCH", "GETSTREAMSAMPLERATE", "GETSTREAMSAMPLECOUNT", "ISSAVING", "ISRUNNING", "NOOP")
-"""All that is ever sent: the same port could stop the run or switch outputs."""
-TIMEOUT_S = 3.0
 MAX_SAMPLES = 60_000
 PAUSE_S = 0.005
 """Between fetches that gave nothing: there are 5 ms of samples then."""
-MAX_LINE = 65_536
 SYNC_CHANNEL = "384"
 log = logging.getLogger(__name__)
 _STREAM = re.compile(r"-?\d \d{1,3}")
-_FETCHED = re.compile(rb"BINARY_DATA (\d{1,5}) (\d{1,7}) uint64\((\d{1,18})\)")
 
 
 class SpikeGlxWire:
@@ -153,9 +148,9 @@ class SpikeGlxReader:
         self._next = int(self._server.ask(f"GETSTREAMSAMPLECOUNT {self._stream}"))
         return [(CUT, (b"a connection was made",))]
 
-    def _fetch(self, server: "CommandServer", wait_s: float) -> Read:
+    def _fetch(self, server: CommandServer, wait_s: float) -> Read:
         head, data = server.fetch(f"FETCH {self._stream} {self._next} {MAX_SAMPLES} {self._channels} 1")
-        _, n_samples, first = _fetched(head)
+        _, n_samples, first = fetched(head)
         if not n_samples:
             sleep(min(PAUSE_S, wait_s))
             return []
@@ -163,49 +158,17 @@ class SpikeGlxReader:
         return [(0, (head, data))]
 
 
-class CommandServer:
-    """One connection: a line is sent, lines come back, and `OK` or `ERROR` ends them."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._socket = socket.create_connection(address, CONNECT_S)
-        self._socket.settimeout(TIMEOUT_S)
-        self._file = self._socket.makefile("rb")
-
-    def ask(self, command: str) -> str:
-        """Return the line that answers a question; raise ValueError for an error."""
-        self._send(command)
-        answer = self._line()
-        if answer != b"OK" and self._line() != b"OK":
-            raise ValueError(f"{command.split(maxsplit=1)[0]} was not answered as it should be")
-        return answer.decode("latin-1")
-
-    def fetch(self, command: str) -> tuple[bytes, bytes]:
-        """Return the head and the samples of a fetch."""
-        self._send(command)
-        head = self._line()
-        n_channels, n_samples, _ = _fetched(head)
-        data = self._file.read(2 * n_channels * n_samples)
-        if self._line() != b"OK":
-            raise ValueError("a fetch does not end with OK")
-        return head, data
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._file.close()
-        self._socket.close()
-
-    def _send(self, command: str) -> None:
-        if not command.isprintable() or command.split(maxsplit=1)[0] not in ALLOWED:
-            raise ValueError(f"{command!r} is not among what may be sent to SpikeGLX: {', '.join(ALLOWED)}")
-        self._socket.sendall(f"{command}\n".encode())
-
-    def _line(self) -> bytes:
-        line = self._file.readline(MAX_LINE)
-        if not line.endswith(b"\n"):
-            raise ConnectionError("SpikeGLX closed the connection")
-        if line.startswith(b"ERROR"):
-            raise ValueError(line.decode("latin-1").strip())
-        return line.strip()
+def spikeglx_wire(
+    channels: str, rate_hz: str, sync_channel: str, k: str, lockout_ms: str, **options: str
+) -> tuple[SpikeGlxWire, Rules]:
+    """Return what finds spikes and edges in samples, and the rules; a tap keeps these options."""
+    rules, columns = parse_rules(options, line=6), parse_channels(channels)
+    detection = DetectionRules(number("k", k), number("lockout_ms", lockout_ms) / 1000)
+    sync = whole("sync_channel", sync_channel)
+    numbers = [whole("channels", name) for name in columns.names]
+    if len({*numbers, sync}) <= len(numbers):
+        raise SourceError(f"channels must be different ones, and none the sync channel {sync}, got {channels!r}.")
+    return SpikeGlxWire(columns, rules, Fraction(rate_hz), detection, sync), rules
 
 
 def spikeglx(
@@ -224,24 +187,17 @@ def spikeglx(
 
     SpikeGLX must run, and has `wait_s` to begin.
     """
-    rules = parse_rules(options, line=6)
-    columns = parse_channels(channels)
-    sync = whole("sync_channel", sync_channel)
+    wired = {"channels": channels, "sync_channel": sync_channel, "k": k, "lockout_ms": lockout_ms, **options}
+    spikeglx_wire(rate_hz="1000", **wired)
     if not _STREAM.fullmatch(stream):
         raise SourceError(f"stream is SpikeGLX's js and ip, such as '2 0' for the first imec probe, got {stream!r}.")
-    numbers = [whole("channels", name) for name in columns.names]
-    if len({*numbers, sync}) <= len(numbers):
-        raise SourceError(f"channels must be different ones, and none the sync channel {sync}, got {channels!r}.")
     address = (host, port_number("port", port))
-    wire = SpikeGlxWire(
-        columns,
-        rules,
-        ask_for(whole("wait_s", wait_s), lambda: _ask_rate(address, stream)),
-        DetectionRules(number("k", k), number("lockout_ms", lockout_ms) / 1000),
-        sync,
-    )
-    reader = SpikeGlxReader(address, stream, "".join(f"{each}#" for each in sorted((*numbers, sync))))
-    return LiveSource(wire, Pump(reader), rules, tap=open_tap(tap, "spikeglx"), companions=[saving_guard(address)])
+    wired["rate_hz"] = str(ask_for(whole("wait_s", wait_s), lambda: _ask_rate(address, stream)))
+    wire, rules = spikeglx_wire(**wired)
+    asked = sorted(map(int, (*wire.channels, sync_channel)))
+    reader = SpikeGlxReader(address, stream, "".join(f"{each}#" for each in asked))
+    opened = open_tap(tap, "spikeglx", wired)
+    return LiveSource(wire, Pump(reader), rules, tap=opened, companions=[saving_guard(address)])
 
 
 def saving_guard(address: tuple[str, int], every_s: float = EVERY_S) -> Guard:
@@ -286,17 +242,9 @@ def _places(numbers: list[int]) -> list[int]:
     return [ascending.index(each) for each in numbers]
 
 
-def _fetched(head: bytes) -> tuple[int, int, int]:
-    """Return the numbers of channels and of samples, and the first sample."""
-    found = _FETCHED.fullmatch(head)
-    if found is None:
-        raise ValueError("no BINARY_DATA")
-    return int(found[1]), int(found[2]), int(found[3])
-
-
 def _samples(frames: tuple[bytes, ...], n_wanted: int) -> tuple[NDArray[np.int16], int]:
     head, data = frames
-    n_channels, n_samples, first = _fetched(head)
+    n_channels, n_samples, first = fetched(head)
     if n_channels != n_wanted or len(data) != 2 * n_channels * n_samples:
         raise ValueError("another number of samples than it says")
     return np.frombuffer(data, "<i2").reshape(n_samples, n_channels), first

@@ -193,6 +193,20 @@ def in_bins(window_s: tuple[float, float], ticks_per_s: Fraction, bin_samples: i
     return round(float(start), 6), round(float(end), 6)
 
 
+def tdt_wire(channels: str, bin_samples: str, codes: str, rate_hz: str, **options: str) -> tuple[TdtWire, Rules]:
+    """Return what reads an RZ's packets, and the rules; a tap keeps these options."""
+    rules = parse_rules(options)
+    if not bin_samples:
+        raise SourceError("say how many samples of the RZ a bin has, as its circuit counts them: -o bin_samples=24")
+    rate, n_samples, n_codes = _rate(rate_hz), whole("bin_samples", bin_samples), whole("codes", codes)
+    if not 0 < n_samples <= MAX_BIN_S * rate:
+        raise SourceError(f"bins must last {1000 * MAX_BIN_S:g} ms at most, got {float(1000 * n_samples / rate):.3g}.")
+    columns = parse_channels(channels)
+    for name in columns.names:
+        _check_channel(name, n_codes)
+    return TdtWire(columns, rules, rate, n_samples, n_codes), rules
+
+
 def tdt(
     channels: str,
     host: str = "10.1.0.100",
@@ -206,23 +220,15 @@ def tdt(
     **options: str,
 ) -> LiveSource:
     """Return the source that an RZ's UDP interface feeds; `bin_samples` and `codes` are as its circuit has them."""
-    rules = parse_rules(options)
-    if not bin_samples:
-        raise SourceError("say how many samples of the RZ a bin has, as its circuit counts them: -o bin_samples=24")
-    rate, n_samples, n_codes = _rate(rate_hz), whole("bin_samples", bin_samples), whole("codes", codes)
-    if not 0 < n_samples <= MAX_BIN_S * rate:
-        raise SourceError(f"bins must last {1000 * MAX_BIN_S:g} ms at most, got {float(1000 * n_samples / rate):.3g}.")
-    columns = parse_channels(channels)
-    for name in columns.names:
-        _check_channel(name, n_codes)
+    wired = {"channels": channels, "bin_samples": bin_samples, "codes": codes, "rate_hz": rate_hz, **options}
+    wire, rules = tdt_wire(**wired)
     try:
         reader = RzReader((host, port_number("port", port)))
     except OSError as error:
         raise SourceError(f"no way to the RZ at {host}: {error}.") from error
-    wire = TdtWire(columns, rules, rate, n_samples, n_codes)
     guards = [synapse_guard(synapse_host, port_number("synapse_port", synapse_port))] if synapse_host else []
-    source = RzSource(wire, Pump(reader), rules, tap=open_tap(tap, "tdt"), companions=guards)
-    source.bin_samples, source.ticks_per_s = n_samples, rate
+    source = RzSource(wire, Pump(reader), rules, tap=open_tap(tap, "tdt", wired), companions=guards)
+    source.bin_samples, source.ticks_per_s = int(bin_samples), _rate(rate_hz)
     return source
 
 

@@ -173,6 +173,12 @@ class TrodesWire:
         return [*events, Word(tick, value)] if value else events
 
 
+def trodes_wire(channels: str, rate_hz: str, grace_ms: str, **options: str) -> tuple[TrodesWire, Rules]:
+    """Return what reads Trodes' messages, and the rules; a tap keeps these options."""
+    rules, rate = parse_rules(options), ticks_per_second("rate_hz", rate_hz)
+    return TrodesWire(parse_channels(channels), rules, Fraction(rate), whole("grace_ms", grace_ms)), rules
+
+
 def trodes(
     channels: str,
     host: str = "127.0.0.1",
@@ -187,15 +193,16 @@ def trodes(
 
     If its sample rate has to be asked for, it has `wait_s` to begin.
     """
-    rules = parse_rules(options)
+    parse_rules(options)
     columns = parse_channels(channels)
     if not all(name.partition(":")[0].isdecimal() for name in columns.names):
         raise SourceError(f"channels of Trodes are ids of nTrodes, such as 5 or 5:1, got {channels!r}.")
     address = (host, port_number("port", port))
     patience_s = whole("wait_s", wait_s)
-    rate = ticks_per_second("rate_hz", rate_hz) if rate_hz else ask_for(patience_s, lambda: ask_rate(address))
-    wire = TrodesWire(columns, rules, Fraction(rate), whole("grace_ms", grace_ms))
-    return LiveSource(wire, Pump(TrodesReader(address)), rules, tap=open_tap(tap, "trodes"))
+    rate_hz = rate_hz or str(ask_for(patience_s, lambda: ask_rate(address)))
+    wired = {"channels": channels, "rate_hz": rate_hz, "grace_ms": grace_ms, **options}
+    wire, rules = trodes_wire(**wired)
+    return LiveSource(wire, Pump(TrodesReader(address)), rules, tap=open_tap(tap, "trodes", wired))
 
 
 def _whole(value: Any) -> int:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+DEVICES = ("marker port", "gaze source")
+"""Kinds of parts that are written NAME,key=value."""
+
 
 class PluginError(ValueError):
     """A part that cannot be had as it was asked for; says which, why, and what would do instead."""
@@ -41,6 +44,8 @@ def create(kind: str, name: str, table: Mapping[str, str], *given: Any, **parame
     part = find(kind, name, table)
     signature = inspect.signature(part)
     _check_parameters(f"{kind} {name!r}", signature, len(given), parameters)
+    if missing := _missing(signature, len(given), parameters):
+        raise PluginError(f"{kind} {name!r} needs {' and '.join(missing)}: {_how(kind, name, missing)}")
     try:
         signature.bind(*given, **parameters)
     except TypeError as wrong:
@@ -67,3 +72,19 @@ def _check_parameters(part: str, signature: inspect.Signature, n_given: int, par
         if name not in known:
             listed = f"Known: {', '.join(known)}." if known else "It has none."
             raise PluginError(f"{part}: no parameter {name!r}.{nearest(name, known)} {listed}")
+
+
+def _missing(signature: inspect.Signature, n_given: int, parameters: Mapping[str, Any]) -> list[str]:
+    """Return the parameters that must be named, and are not."""
+    free = list(signature.parameters.values())[n_given:]
+    named = [each for each in free if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    return [each.name for each in named if each.default is each.empty and each.name not in parameters]
+
+
+def _how(kind: str, name: str, missing: Iterable[str]) -> str:
+    """Return what to type: sources are told on the command line, devices in a line, all else in a table."""
+    if kind == "source":
+        return f"add {' '.join(f'-o {each}=...' for each in missing)}"
+    if kind in DEVICES:
+        return f"write {','.join([name, *(f'{each}=...' for each in missing)])}"
+    return f"write {', '.join(f'{each} = ...' for each in missing)} in its table of the configuration"

@@ -41,9 +41,16 @@ def test_a_wrong_parameter_is_answered_with_the_nearest_and_all() -> None:
         create("raw_pixel", sise=64)
 
 
-def test_a_missing_parameter_is_named() -> None:
-    with pytest.raises(PluginError, match="part 'path': missing a required"):
-        create_part("part", "path", {"path": "protocol.plugins:find"})
+def test_a_missing_parameter_is_named_and_what_to_type() -> None:
+    parts = {"path": "protocol.plugins:find"}
+    for kind, how in (
+        ("part", "write name = ..., table = ... in its table of the configuration"),
+        ("source", "add -o name=... -o table=..."),
+        ("gaze source", "write path,name=...,table=..."),
+    ):
+        with pytest.raises(PluginError) as caught:
+            create_part(kind, "path", parts, "given")
+        assert str(caught.value) == f"{kind} 'path' needs name and table: {how}"
 
 
 def test_a_part_with_free_parameters_takes_any() -> None:

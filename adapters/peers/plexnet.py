@@ -30,7 +30,7 @@ class PlexNetPeer:
     def _piece(self, what: int, tick: int, channel: int, unit: int, n_samples: int = 0) -> bytes:
         unit = unit - 0x10000 if unit >= 0x8000 else unit
         head = struct.pack(
-            "<hHIhhhh", what, tick >> 32 & 0xFFFF, tick & 0xFFFFFFFF, channel, unit, int(n_samples > 0), n_samples
+            "<hHIhhhh", what, tick >> 32 & 0xFF, tick & 0xFFFFFFFF, channel, unit, int(n_samples > 0), n_samples
         )
         return head + bytes(2 * n_samples)
 

@@ -55,11 +55,19 @@ class Rig:
     first_tick: int = 5_000
     word_bits: int = 0
     """Width of the words sent with each onset; 0 = none."""
+    pause_s: tuple[float, float] = (0.6, 1.1)
+    """The least and the most that is between two trials."""
+    block: int = 0
+    """So many ticks has a block; onsets are where one begins, a tick before it and a tick behind. 0 = anywhere."""
 
     def __post_init__(self) -> None:
         self.random = np.random.default_rng(self.seed)
-        starts_s = 1 + np.cumsum(self.images_per_trial * self.interval_s + self.random.uniform(0.6, 1.1, self.n_trials))
+        pauses_s = self.random.uniform(*self.pause_s, self.n_trials)
+        starts_s = 1 + np.cumsum(self.images_per_trial * self.interval_s + pauses_s)
         shown_s = (starts_s[:, None] + np.arange(self.images_per_trial) * self.interval_s).ravel()
+        if self.block:
+            begins = np.round(shown_s * float(self.rate) / self.block) * self.block
+            shown_s = (begins + np.arange(len(begins)) % 3 - 1) / float(self.rate)
         self.ids = 10_000_000 + 100 * np.arange(len(shown_s))
         self.end_tick = self.first_tick + int(self._ticks(shown_s[-1:] + 1.5)[0])
         self.true_ticks = self.first_tick + self._ticks(shown_s)

@@ -3,23 +3,25 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import numpy as np
-from made_up_rig import Rig
+from made_up_rig import BASELINE_S, RESPONSE_S, Rig
 
 from adapters.blackrock import BlackrockWire
 from adapters.bridge import BridgeWire
 from adapters.channels import Columns
+from adapters.detection import DetectionRules
 from adapters.events import Chunk
 from adapters.intan_rhx import IntanWire
 from adapters.live import Wire
 from adapters.lsl import MARKERS, LslWire
 from adapters.open_ephys import EVENTS, OpenEphysWire
 from adapters.peers.blackrock import BlackrockPeer
-from adapters.peers.block import Block
+from adapters.peers.block import EXACT, Block, Resolution, Script
 from adapters.peers.bridge import BridgePeer
 from adapters.peers.event_broadcaster import LINES_STREAM, BroadcasterPeer
 from adapters.peers.intan_rhx import IntanPeer
@@ -28,8 +30,10 @@ from adapters.peers.open_ephys import OpenEphysPeer
 from adapters.peers.plexnet import PlexNetPeer
 from adapters.peers.tdt import TdtPeer
 from adapters.peers.trodes import TrodesPeer
+from adapters.peers.voltages import LATE, Voltages, peak_for
 from adapters.plexnet import PlexNetWire
 from adapters.rules import Rules
+from adapters.spikeglx import SpikeGlxWire
 from adapters.tdt import TdtWire
 from adapters.trodes import TrodesWire
 
@@ -47,9 +51,29 @@ class System:
     """TCP: the pieces mean nothing."""
     numbered: bool = True
     """Whether the wire can tell that a message was lost."""
+    repeats: bool = True
+    """Whether a message may come twice."""
+    resolution: Resolution = EXACT
 
     def make_rig(self, **more: Any) -> Rig:
-        return Rig(**{**self.rig, **more})
+        rig = Rig(**{**self.rig, **more})
+        rig.script = tellable(rig.script, rig, self.resolution)
+        return rig
+
+
+def tellable(script: Script, rig: Rig, resolution: Resolution) -> Script:
+    """Return the recording without the spikes of which the system cannot tell, or not whether a window holds them."""
+    if resolution == EXACT:
+        return script
+    bounds = [ceil(Fraction(str(time_s)) * rig.rate) for window_s in (RESPONSE_S, BASELINE_S) for time_s in window_s]
+    walls = np.sort(np.add.outer(rig.true_ticks, bounds).ravel())
+    ticks, columns = script.ticks, script.columns
+    certain = np.searchsorted(walls, ticks, "right") == np.searchsorted(walls, ticks + resolution.late, "right")
+    last = np.full(rig.n_channels, -resolution.apart)
+    for place in np.flatnonzero(certain):
+        certain[place] = ticks[place] - last[columns[place]] >= resolution.apart
+        last[columns[place]] = ticks[place] if certain[place] else last[columns[place]]
+    return replace(script, ticks=ticks[certain], columns=columns[certain])
 
 
 def blocks(rig: Rig, length: int) -> Iterator[Block]:
@@ -126,6 +150,14 @@ def plexnet(rig: Rig) -> Stream:
         yield block.end, [Chunk(0.0, (packet,)) for packet in peer.say(block)]
 
 
+def spikeglx(rig: Rig) -> Stream:
+    voltages = Voltages(rig.n_channels, peak_for(DETECTION.k))
+    for block in blocks(rig, 600):
+        samples = voltages.take(block)
+        head = f"BINARY_DATA {samples.shape[1]} {len(samples)} uint64({block.start})"
+        yield block.end, frames([(head.encode(), samples.astype("<i2").tobytes())])
+
+
 def trodes(rig: Rig) -> Stream:
     peer = TrodesPeer(numbers(rig), rig.rate)
     for block in blocks(rig, 20):
@@ -138,6 +170,8 @@ def tdt(rig: Rig) -> Stream:
         yield block.end, frames(peer.say(block))
 
 
+DETECTION = DetectionRules(calibration_s=0.5)
+"""The noise is known before the first onset, which a rig shows after a second and a half."""
 SYSTEMS = {
     "bridge": System(lambda rig, _: BridgeWire(Columns(names(rig))), bridge),
     "open_ephys": System(lambda rig, rules: OpenEphysWire(Columns(names(rig)), rules), open_ephys),
@@ -178,6 +212,21 @@ SYSTEMS = {
         plexnet,
         {"rate": Fraction(40_000), "first_tick": (1 << 32) - 150_000},
         bytestream=True,
+    ),
+    "plexnet_after_318_days": System(
+        lambda rig, rules: PlexNetWire(Columns(numbers(rig)), rules, 40_000, 100),
+        plexnet,
+        {"rate": Fraction(40_000), "first_tick": (1 << 40) - 150_000},
+        bytestream=True,
+    ),
+    # It finds the spikes itself, which takes two of one channel apart and one not too near the wall of a window.
+    "spikeglx": System(
+        lambda rig, rules: SpikeGlxWire(
+            Columns([str(channel) for channel in range(rig.n_channels)]), rules, rig.rate, DETECTION, rig.n_channels
+        ),
+        spikeglx,
+        repeats=False,
+        resolution=Resolution(apart=ceil(DETECTION.lockout_s * 30_000) + LATE, late=LATE),
     ),
     # Slower than any headstage, as there is a message a sample.
     "trodes": System(

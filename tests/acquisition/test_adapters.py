@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from systems import SYSTEMS, Stream
 from adapters.blackrock import CONFIGURATION, MONITOR, BlackrockWire
 from adapters.bridge import BridgeWire
 from adapters.channels import Columns
-from adapters.check import FAIL, PASS, Line, check, report
+from adapters.check import FAIL, PASS, Inspectable, Line, check, report
 from adapters.events import Begin, Chunk, Event, Gap, Spikes, Watermark
 from adapters.intan_commands import ask_sample_rate
 from adapters.intan_rhx import SPIKE_MAGIC, IntanWire
@@ -83,6 +84,53 @@ def test_check_says_when_nothing_comes(capsys: pytest.CaptureFixture[str]) -> No
 def test_check_says_when_a_second_of_the_recording_takes_another_time(clock: str, faster: float, verdict: str) -> None:
     wire = BlackrockWire(Columns(["1", "2", "3"]), Rules(), "4.1", clock, 279)
     assert checked(wire, Rig(n_trials=4), faster)["pace"].verdict == verdict
+
+
+@pytest.mark.parametrize("name", ["spikeglx", "lsl"])
+def test_check_of_samples_and_of_streams(name: str) -> None:
+    """Those that find their own spikes, or need a network of their own, are looked over on a bench."""
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=4)
+    lines = checked(system.wire(rig, Rules()), rig, 1.0, system.speak)
+    assert {line.verdict for what, line in lines.items() if what not in ("clock", "recording")} == {PASS}
+    assert "20 onset edges" in lines["onsets"].sentence
+
+
+def test_check_says_how_many_messages_were_lost() -> None:
+    system = SYSTEMS["bridge"]
+    rig = system.make_rig(n_trials=4)
+
+    def lossy(rig: Rig) -> Stream:
+        for n, (tick, chunks) in enumerate(system.speak(rig)):
+            yield tick, [] if n in (40, 41, 42, 90) else chunks
+
+    losses = checked(system.wire(rig, Rules()), rig, 1.0, lossy)["losses"]
+    assert losses.verdict == FAIL
+    assert "2 gaps (1 lost messages, 3 lost messages), 4 lost messages, packets or samples in all" in losses.sentence
+
+
+def test_check_says_what_is_missing_and_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("blackrock", "plexnet", "spikeglx", "lsl", "trodes", "tdt", "intan_rhx"):
+        assert report(name, {}) == 1
+        said = capsys.readouterr().out
+        assert said == f"{FAIL}  connection  source {name!r} needs channels: add -o channels=...\n"
+
+
+def test_check_looks_at_a_folder_and_takes_nothing_out_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = tmp_path / "trial_00000001_100_abc.json"
+    request.touch()
+    options = {"folder": str(tmp_path), "channels": "a"}
+    assert report("folder_exchange", options) == int(find_spec("scipy") is None or find_spec("h5py") is None)
+    assert f"{PASS}  folder   requests can be written into {tmp_path}" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [request], "another adapter may be waiting for its answer"
+    source = create_source("folder_exchange", options)
+    request.unlink()
+    tmp_path.rmdir()
+    assert isinstance(source, Inspectable)
+    [(well, _, sentence), _] = source.look()
+    assert (well, sentence) == (False, f"{tmp_path} cannot be written into: No such file or directory")
 
 
 def test_check_says_when_words_come_without_a_flash() -> None:

@@ -1,18 +1,22 @@
 """What every recording system's wire must do, spoken to by a peer that talks as the real program does."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import islice
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice, pairwise
+from math import ceil
 
 import numpy as np
 import pytest
 from bench import Bench, Verdict, in_pieces, judge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_up_rig import Faults, Rig
-from systems import SYSTEMS, Stream, System
+from made_up_rig import BASELINE_S, RESPONSE_S, Faults, Rig
+from systems import SYSTEMS, Stream, System, names, tellable
 
 from adapters.events import Chunk
+from adapters.peers.block import Block, Script
+from adapters.peers.bridge import BridgePeer
 from adapters.pump import CUT
 from adapters.rules import Rules
 
@@ -45,7 +49,7 @@ def test_onsets_that_are_missing_double_or_spurious(name: str) -> None:
     assert verdict.right > 3 * verdict.not_measured > 0
 
 
-@pytest.mark.parametrize("name", ["open_ephys", "event_broadcaster_raw", "intan_rhx", "trodes", "tdt"])
+@pytest.mark.parametrize("name", ["open_ephys", "event_broadcaster_raw", "intan_rhx", "spikeglx", "trodes", "tdt"])
 def test_a_word_that_stands_while_the_photodiode_flashes_is_one_word(name: str) -> None:
     system, rules = SYSTEMS[name], Rules(onset="word", line=8, word_bits=8, photodiode="0")
     rig = system.make_rig(n_trials=N_TRIALS, word_bits=8)
@@ -84,22 +88,80 @@ def test_lost_chunks_are_not_zeros(name: str, seed: int) -> None:
 @ALL
 def test_what_is_repeated_counts_once(name: str) -> None:
     system = SYSTEMS[name]
-    if system.bytestream:
-        pytest.skip("TCP repeats nothing")
+    if system.bytestream or not system.repeats:
+        pytest.skip("TCP repeats nothing; nor do fetches, each of which is asked for from where the last one ended")
     rig = system.make_rig(n_trials=N_TRIALS)
     twice = ((tick, [again for chunk in chunks for again in (chunk, chunk)]) for tick, chunks in system.speak(rig))
     assert answered(system, rig, twice).right == 5 * N_TRIALS
 
 
 @ALL
-@pytest.mark.parametrize("piece", [7, 1000])
-def test_pieces_of_a_byte_stream_mean_nothing(name: str, piece: int) -> None:
+def test_onsets_at_the_ends_of_blocks_and_spikes_at_the_ends_of_windows(name: str) -> None:
+    system = SYSTEMS[name]
+    first, second = islice((tick for tick, _ in system.speak(system.make_rig(n_trials=1))), 1, 3)
+    rig = system.make_rig(n_trials=N_TRIALS, block=second - first)
+    assert {(tick - rig.first_tick + 1) % (second - first) for tick in rig.true_ticks.tolist()} <= {0, 1, 2}
+    ends = [ceil(Fraction(str(end_s)) * rig.rate) for window_s in (RESPONSE_S, BASELINE_S) for end_s in window_s]
+    at_ends = np.unique(np.add.outer(rig.true_ticks, [end - before for end in ends for before in (0, 1)]))
+    both = np.unique(np.concatenate([rig.script.ticks * 4 + rig.script.columns, at_ends * 4]))
+    script = replace(rig.script, ticks=both // 4, columns=(both % 4).astype(np.int32))
+    rig.script = tellable(script, rig, system.resolution)
+    assert answered(system, rig, system.speak(rig)).right == 5 * N_TRIALS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shifted(Script):
+    """A recording whose edges are told so many ticks behind their time, or before it."""
+
+    behind: int
+
+    def block(self, start: int, end: int) -> Block:
+        edges = Script.block(self, start - self.behind, end - self.behind).edges
+        return replace(Script.block(self, start, end), edges=edges)
+
+
+@pytest.mark.parametrize(
+    ("name", "behind_s"),
+    [("plexnet", 0.05), ("plexnet", -0.05), ("lsl", 0.05), ("lsl", -0.05), ("bridge", -0.05), ("open_ephys", -0.02)],
+)
+def test_an_onset_may_be_told_before_or_behind_the_data_of_its_time(name: str, behind_s: float) -> None:
+    system = SYSTEMS[name]
+    rig = system.make_rig(n_trials=N_TRIALS)
+    script = rig.script
+    rig.script = Shifted(script.ticks, script.columns, script.edges, script.words, round(behind_s * rig.rate))
+    assert answered(system, rig, system.speak(rig)).right == 5 * N_TRIALS
+
+
+def test_clocks_that_drift_apart_for_two_hours() -> None:
+    rig = Rig(n_trials=320, pause_s=(17.0, 28.0), spike_hz=5.0, faults=Faults(drift=100e-6))
+    assert rig.end_tick - rig.first_tick > 7200 * rig.rate
+    peer = BridgePeer(names(rig), rig.rate)
+    around = np.add.outer(rig.true_ticks[::5], 6000 * np.arange(-2, 13))
+
+    def in_long_and_short_blocks() -> Stream:
+        yield rig.first_tick, [Chunk(0.0, message) for message in peer.hello(rig.first_tick)]
+        for start, end in pairwise(np.unique([rig.first_tick, *around.ravel(), rig.end_tick]).tolist()):
+            yield end, [Chunk(0.0, message) for message in peer.say(rig.script.block(start, end))]
+
+    verdict = answered(SYSTEMS["bridge"], rig, in_long_and_short_blocks())
+    assert verdict.right == 5 * 319, "all but the first trial, which is given up before the second comes"
+
+
+@ALL
+@pytest.mark.parametrize("piece", [1, 7, 1000, "any"])
+def test_pieces_of_a_byte_stream_mean_nothing(name: str, piece: int | str) -> None:
     system = SYSTEMS[name]
     if not system.bytestream:
         pytest.skip("messages come whole")
     rig = system.make_rig(n_trials=2, n_channels=2)
-    stream = in_pieces(system.speak(rig), lambda data: [data[at : at + piece] for at in range(0, len(data), piece)])
-    assert answered(system, rig, stream).right == 10
+    random = np.random.default_rng(7)
+
+    def cut(data: bytes) -> list[bytes]:
+        sizes = random.geometric(1 / 40, len(data)) if piece == "any" else np.full(len(data), piece)
+        ends = [0, *np.cumsum(sizes).tolist()]
+        return [data[begin:end] for begin, end in pairwise(ends) if begin < len(data)]
+
+    assert answered(system, rig, in_pieces(system.speak(rig), cut)).right == 10
 
 
 @ALL

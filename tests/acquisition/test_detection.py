@@ -20,7 +20,8 @@ from adapters.peers.spikeglx import BehindSpikeGlx
 from adapters.peers.voltages import voltages
 from adapters.rules import Rules
 from adapters.source import SourceError, create_source
-from adapters.spikeglx import CommandServer, SpikeGlxReader, SpikeGlxWire
+from adapters.spikeglx import SpikeGlxReader, SpikeGlxWire
+from adapters.spikeglx_server import CommandServer
 from protocol.messages import Onsets
 
 pytest.importorskip("scipy")

@@ -25,7 +25,7 @@ class Lab:
 
     def asks(self, onsets_s: tuple[float, ...] = (0.0, 0.2, 0.4)) -> Path:
         ids = np.array(IDS, np.int64)
-        self.source.request(Onsets(7, ids, ids, np.array(onsets_s)))
+        self.source.request(Onsets(7, ids, ids // 100, np.array(onsets_s)))
         [request] = self.folder.glob("*.json")
         assert json.loads(request.read_text())["presentation_ids"] == IDS
         return request
@@ -85,6 +85,82 @@ def test_hdf5_as_matlab_writes_it(lab: Lab) -> None:
     [answer] = lab.polls()
     assert answer.spike_counts.tolist() == [[5, 6], [1, 2], [3, 4]]
     assert answer.measured.tolist() == [True, False, True]
+
+
+NAMED = ["101.png", "block003_002_102.bmp", "C:\\images\\block003_001_103.png"]
+COUNTS = np.array([[1, 2], [3, 4], [5, 6]], float)
+
+
+def cells(names: list[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.object_]]:
+    """Return a cell array, [n, 1]."""
+    array = np.empty((len(names), 1), object)
+    array[:, 0] = names
+    return array
+
+
+def save_73(path: Path, names: list[str]) -> None:
+    """Write a file as MATLAB 7.3 does: columns first, and texts elsewhere, each a column of 16-bit characters."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["tEvokedResp"] = COUNTS.T
+        references = file.create_dataset("stimulusID", (1, len(names)), h5py.ref_dtype)
+        for place, name in enumerate(names):
+            text = np.frombuffer(name.encode("utf-16-le"), "<u2")[:, None]
+            references[0, place] = file.create_dataset(f"#refs#/{place}", data=text).ref
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: PCWIN64".ljust(512, b" "))
+
+
+@pytest.mark.parametrize("version", ["5", "5, char matrix", "7.3", ".h5"])
+def test_rows_are_found_by_the_names_of_their_images(lab: Lab, version: str) -> None:
+    request = lab.asks()
+    assert json.loads(request.read_text())["image_names"] == ["103.png", "101.png", "102.png"]
+    if version == "7.3":
+        save_73(request.with_suffix(".mat"), NAMED)
+    elif version == ".h5":
+        with h5py.File(request.with_suffix(".h5"), "w") as file:
+            file["tEvokedResp"], file["stimulusID"] = COUNTS.T, NAMED
+    else:
+        names = cells(NAMED) if version == "5" else np.array(NAMED)
+        io.savemat(request.with_suffix(".mat"), {"stimulusID": names, "tEvokedResp": COUNTS})
+    [answer] = lab.polls()
+    assert answer.reason == ""
+    assert answer.presentation_ids.tolist() == IDS
+    assert answer.spike_counts.tolist() == [[5, 6], [1, 2], [3, 4]]
+    assert answer.measured.all()
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (cells(["101.png", "102.png", "77.png"]), "stimulusID names '77.png', which the trial does not show"),
+        (cells(["101.png", "102.png", "cat 103.png"]), "names 'cat 103.png', which the trial does not show"),
+        (cells(["101.png", "102.png", "102.png"]), "not those that were asked about"),
+        (np.array([10_100.0, 10_200.0, 10_300.0]), "stimulusID must be a cell array of texts"),
+    ],
+)
+def test_names_that_are_no_images_of_the_trial_are_refused(lab: Lab, names: object, sentence: str) -> None:
+    io.savemat(lab.asks().with_suffix(".mat"), {"stimulusID": names, "tEvokedResp": COUNTS})
+    [answer] = lab.polls()
+    assert not answer.measured.any()
+    assert sentence in answer.reason
+
+
+def test_an_image_that_is_shown_twice_has_no_name_of_its_own(lab: Lab) -> None:
+    lab.source.request(Onsets(7, np.array(IDS[:2]), np.array([5, 5]), np.array([0.0, 0.2])))
+    [request] = lab.folder.glob("*.json")
+    names = {"stimulusID": cells(["5.png", "5.png"]), "tEvokedResp": COUNTS[:2]}
+    io.savemat(request.with_suffix(".mat"), names)
+    [answer] = lab.polls()
+    assert not answer.measured.any()
+    assert "shows an image twice" in answer.reason
+    assert "write presentationID" in answer.reason
+
+
+def test_scores_alone_are_refused(lab: Lab) -> None:
+    with h5py.File(lab.asks().with_suffix(".h5"), "w") as file:
+        file["scores"], file["indices"] = COUNTS[:, 0], np.arange(3)
+    [answer] = lab.polls()
+    assert "it has no tEvokedResp, which is spike counts: scores are not needed" in answer.reason
 
 
 def test_a_half_written_file_is_waited_for(lab: Lab, tmp_path: Path) -> None:

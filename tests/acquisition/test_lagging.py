@@ -15,7 +15,9 @@ SLOWER = 0.15
 """then data fall behind by so many seconds in each second."""
 
 
-@pytest.mark.parametrize("name", ["bridge", "open_ephys", "intan_rhx", "blackrock", "plexnet", "trodes", "tdt"])
+@pytest.mark.parametrize(
+    "name", ["bridge", "open_ephys", "intan_rhx", "blackrock", "plexnet", "spikeglx", "trodes", "tdt"]
+)
 def test_data_that_come_later_and_later_are_said_to_and_counted_rightly(name: str) -> None:
     system = SYSTEMS[name]
     rig = system.make_rig(n_trials=N_TRIALS)

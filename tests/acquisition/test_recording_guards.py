@@ -26,7 +26,8 @@ from adapters.peers.behind import BehindIntan, BehindOpenEphys
 from adapters.peers.spikeglx import BehindSpikeGlx
 from adapters.rules import Rules
 from adapters.source import SourceError
-from adapters.spikeglx import ALLOWED, CommandServer, saving_guard
+from adapters.spikeglx import saving_guard
+from adapters.spikeglx_server import ALLOWED, CommandServer
 from adapters.synapse import ask_mode
 
 HOST = "127.0.0.1"

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench import Bench, judge
-from made_up_rig import Faults
+from made_up_rig import BASELINE_S, RESPONSE_S, Faults
 from systems import SYSTEMS
 
+from adapters.check import report
 from adapters.replay import Replay
 from adapters.rules import Rules
 from adapters.source import SourceError
@@ -63,6 +64,32 @@ def test_a_tap_that_a_crash_cut_off_is_read_up_to_there(tmp_path: Path) -> None:
         list(read_tap(Path(__file__)))
 
 
+def test_a_tap_says_what_made_it_and_one_that_does_not_is_refused_in_words(tmp_path: Path) -> None:
+    rig = SYSTEMS["bridge"].make_rig(n_trials=6)
+    wired = {"channels": ",".join(f"A-{channel:03}" for channel in range(3)), "line": "0"}
+    tap = open_tap(str(tmp_path / "day.tap"), "bridge", wired)
+    live = Bench(SYSTEMS["bridge"].wire(rig, Rules()), Rules(), tap).run(rig, SYSTEMS["bridge"].speak(rig))
+    assert tap is not None
+    tap.close()
+    replay = Replay(str(tmp_path / "day.tap"))
+    replay.begin({"response_window_s": RESPONSE_S, "baseline_window_s": BASELINE_S})
+    answers = asked(replay, *rig.ids.tolist())
+    assert judge(rig, answers).right == judge(rig, live).right == 30
+    replay.begin({"response_window_s": [0.07, 0.2], "baseline_window_s": BASELINE_S})
+    [other] = asked(replay, int(rig.ids[0]))
+    assert (other.measured.any(), other.reason) == (False, "was counted in other windows than are asked for")
+    head, _, rest = (tmp_path / "day.tap").read_bytes().partition(b"\n")
+    for first, sentence in (
+        (b'{"format": "xdream-tap-1", "name": "bridge"}', "from before taps kept the adapter's options"),
+        (head.replace(b'"bridge"', b'"mine"'), "'mine', which is no adapter of ours"),
+        (head.replace(b'"line"', b'"lime"'), "do not make a bridge adapter: no option 'lime'"),
+        (head.replace(b"tap-1", b"tap-2"), "a tap of another version"),
+    ):
+        (tmp_path / "other.tap").write_bytes(first + b"\n" + rest)
+        with pytest.raises(SourceError, match=sentence):
+            Replay(str(tmp_path / "other.tap"))
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
     """A finished session of two presentations, the second not measured."""
@@ -108,6 +135,13 @@ def test_a_session_answers_with_what_was_recorded(session: Path) -> None:
     assert (missing.presentation_ids.tolist(), missing.measured.tolist()) == ([300], [False])
     assert missing.reason == "is not in s.xdream"
     replay.close()
+
+
+def test_check_says_what_a_session_holds(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report("replay", {"file": str(session)}) == 0
+    said = capsys.readouterr().out
+    assert "2 presentations, 1 of them measured; response window 50 to 200 ms, baseline window -50 to 0 ms" in said
+    assert "pass  channels  a, b" in said
 
 
 def test_a_session_does_not_answer_for_other_windows(session: Path) -> None:

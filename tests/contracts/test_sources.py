@@ -26,6 +26,7 @@ OPTIONS = {
     "simulator": MEAN,
     "simulator with a preset": MEAN | {"preset": "IT"},
     "simulator with known neurons": {"network": "known"},
+    "replay of a tap": {},
 }
 EASY = {"lock_trials": "1", "lock_onsets": "2"}
 """A recording system's clock is found with one trial, since these tests show no more."""
@@ -67,11 +68,22 @@ def ready(name: str, folder: Path) -> Iterator[ResponseSource]:
             yield source
         return
     if name not in BEHIND:
-        options = {"file": str(a_session(folder))} if name == "replay" else OPTIONS[name]
+        files = {"replay": a_session, "replay of a tap": a_tap}
+        options = {"file": str(files[name](folder))} if name in files else OPTIONS[name]
         with closing(create_source(name.partition(" ")[0], options)) as source:
             yield source
         return
-    with closing(BEHIND[name](["1", "2"])) as peer, closing(create_source(name, peer.options | EASY)) as source:
+    with live(name, {}) as source:
+        yield source
+
+
+@contextmanager
+def live(name: str, options: dict[str, str]) -> Iterator[LiveSource]:
+    """Make a source of a recording that has been going on for some seconds."""
+    with (
+        closing(BEHIND[name](["1", "2"])) as peer,
+        closing(create_source(name, peer.options | EASY | options)) as source,
+    ):
         assert isinstance(source, LiveSource)
         peer.play(recorded(peer).blocks(0, 6 * int(peer.rate), peer.block))
         deadline_s = monotonic() + DATA_DEADLINE_S
@@ -102,6 +114,51 @@ def a_session(folder: Path) -> Path:
             row = (presentation, bytes(8), bytes(8), b"", b"")
             file.execute("INSERT INTO responses VALUES (?, 1, 1, ?, ?, 'ttl', '', ?, ?)", row)
     return path
+
+
+def a_tap(folder: Path) -> Path:
+    """A tap of the trials that are asked about below."""
+    tap = folder / "day.tap"
+    with live("bridge", {"tap": str(tap)}) as source:
+        measured(source)
+    return tap
+
+
+def measured(source: ResponseSource) -> list[Responses]:
+    """Return what a source says to two trials."""
+    source.begin(SETTINGS)
+    for request in (a_request([0.0, 0.2, 0.4], trial=1), a_request([1.0, 1.2], trial=2)):
+        source.request(request)
+    return answers(source, 5)
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_what_an_adapter_has_taped_is_answered_again_to_the_bit(name: str, tmp_path: Path) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    with live(name, {"tap": str(tmp_path / "day.tap")}) as source:
+        said = by_presentation(measured(source))
+        channels = source.channels
+    with closing(create_source("replay", {"file": str(tmp_path / "day.tap")})) as replay:
+        assert replay.channels == channels
+        assert by_presentation(measured(replay)) == said
+    assert sum(row[0] for row in said.values()) == 5, "all are measured"
+
+
+def by_presentation(given: list[Responses]) -> dict[int, tuple[object, ...]]:
+    """Return all that is said of each presentation."""
+    return {
+        presentation: (
+            bool(each.measured[row]),
+            each.onset_source,
+            each.spike_counts[row].tolist(),
+            each.baseline_counts[row].tolist(),
+            each.spike_times_s[each.spike_rows == row].tobytes(),
+            each.spike_channels[each.spike_rows == row].tolist(),
+        )
+        for each in given
+        for row, presentation in enumerate(each.presentation_ids.tolist())
+    }
 
 
 def a_batch(n_images: int) -> StimulusBatch:
