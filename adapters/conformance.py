@@ -31,7 +31,7 @@ from protocol.messages import (
 
 BEAT_WITHIN_S = 1.0
 """Half a second is asked for; twice that is forgiven."""
-SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05], "stale_after_s": 1.0}
+SETTINGS = {"response_window_s": [0.05, 0.2], "baseline_window_s": [0.0, 0.05], "stale_after_s": 0.9}
 
 
 def says_hello(examiner: Examiner) -> str:

@@ -148,7 +148,10 @@ class Adapter:
             )
 
     def _say_whether_data_flow(self) -> None:
-        """Let the server know at once, not with the next heartbeat, when data are too old for it or fresh again."""
+        """Let the server know at once, not with the next heartbeat, when data are too old for it or fresh again.
+
+        It is told at its own limit plus IDLE_S at most: 0.9 s by default, so within a second of the last data.
+        """
         stale = self.peer.data_age_s > self._stale_after_s
         if stale != self._stale and self.peer.welcomed:
             self.peer.send(Heartbeat(self._clock(), data_age_s=self.peer.data_age_s))

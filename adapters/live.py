@@ -17,7 +17,7 @@ from adapters.tap import POLL, Tap
 from protocol.messages import Onsets, Responses, StimulusBatch
 
 STALE_S = 0.9
-"""Old enough to be said: the server hears of it with the next heartbeat, within a second of the freeze."""
+"""Old enough to be said here. The server is told at its own limit, `stale_after_ms`, by `adapters.conversation`."""
 LOOK_EVERY_S = 0.2
 """How often it is looked at what is wrong: five times a second is soon enough for a person."""
 SAY_GAP_EVERY_S = 5.0

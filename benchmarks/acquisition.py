@@ -1,6 +1,8 @@
-"""How much faster than the recording the adapters are: `python benchmarks/acquisition.py` (two minutes).
+"""How much faster than the recording the adapters are, and how old data are when a count is released.
 
-Every figure is seconds of recording dealt with in one second; 1 is just enough, and a rig wants 5.
+`python benchmarks/acquisition.py` takes two minutes. Speeds are seconds of recording dealt with in one second; 1 is
+just enough, and a rig wants 5. Ages are milliseconds from a window's end, for blocks that arrive when their last
+sample was taken: what the vendor's own buffers and the network add comes on top.
 """
 
 import sys
@@ -9,6 +11,7 @@ from fractions import Fraction
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adapters.blackrock import BlackrockWire
 from adapters.bridge import BridgeWire
@@ -16,10 +19,10 @@ from adapters.channels import Columns
 from adapters.detection import SpikeDetector
 from adapters.events import Begin, Chunk, Spikes, Watermark
 from adapters.intan_rhx import IntanWire
-from adapters.live import Wire
+from adapters.live import LiveSource, Wire
 from adapters.open_ephys import OpenEphysWire
 from adapters.peers.blackrock import BlackrockPeer
-from adapters.peers.block import Script
+from adapters.peers.block import Block, Script
 from adapters.peers.bridge import BridgePeer
 from adapters.peers.intan_rhx import IntanPeer
 from adapters.peers.open_ephys import OpenEphysPeer
@@ -36,6 +39,10 @@ from protocol.messages import Onsets
 RATE_HZ = 30_000
 SPIKES_HZ = 20.0
 SECONDS = 5
+WINDOW_S = (0.05, 0.2)
+N_AGES = 220
+N_LOCKING = 20
+"""Presentations until the clocks are matched, and left out of the ages."""
 
 
 def script(n_channels: int, rate_hz: int = RATE_HZ) -> Script:
@@ -57,6 +64,87 @@ def wire_speed(wire: Wire, chunks: Iterable[Chunk]) -> float:
     for chunk in ready:
         wire.take(chunk)
     return SECONDS / (perf_counter() - began_s)
+
+
+def ages_ms(wire: Wire, say: Callable[[Block], Iterable[Chunk]], length: int, together: int = 1) -> NDArray[np.float64]:
+    """Return how old each count was when it was released, where so many blocks of `length` samples come together.
+
+    They come when the last of them ends. Their time is played, not waited for; what the adapter takes is added.
+    """
+    onsets_s = 0.5 + np.cumsum(np.random.default_rng(3).uniform(0.3, 0.6, N_AGES))
+    up = np.rint(onsets_s * RATE_HZ)
+    edges = np.array([(int(tick) + wait, 0, wait == 0) for tick in up for wait in (0, 1500)])
+    nothing = np.zeros(0, np.int64)
+    played = Script(nothing, nothing.astype(np.int32), edges, np.zeros((0, 2), np.int64))
+    feed, now_s, ages, asked = Handed(), 0.0, [], 0
+    source = LiveSource(wire, feed, Rules(), clock=lambda: now_s)
+    source.begin({"response_window_s": WINDOW_S, "baseline_window_s": (0.0, WINDOW_S[0])})
+    blocks = list(played.blocks(0, round(onsets_s[-1] + 1) * RATE_HZ // length * length, length))
+    for those in zip(*[iter(blocks)] * together, strict=False):
+        now_s = those[-1].end / RATE_HZ
+        while asked < N_AGES and onsets_s[asked] < now_s:
+            row = np.array([asked])
+            source.request(Onsets(asked + 1, row, row, onsets_s[row] - 77))
+            asked += 1
+        feed.chunks = [Chunk(now_s, chunk.frames, chunk.port) for each in those for chunk in say(each)]
+        began_s = perf_counter()
+        for answer in source.poll():
+            late_s = now_s + perf_counter() - began_s - onsets_s[answer.presentation_ids] - WINDOW_S[1]
+            ages += late_s[answer.measured & (answer.presentation_ids >= N_LOCKING)].tolist()
+    return 1000 * np.array(ages)
+
+
+class Handed:
+    """A feed of what was put there."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+
+    def drain(self) -> list[Chunk]:
+        """Return it, once."""
+        chunks, self.chunks = self.chunks, []
+        return chunks
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def paced() -> dict[str, NDArray[np.float64]]:
+    """Return the ages of each system's counts, with the blocks that its program usually makes."""
+    numbers, rules, rate = ["1", "2"], Rules(), Fraction(RATE_HZ)
+    bridge, oe = BridgePeer(numbers, rate), OpenEphysPeer(numbers)
+    hello = [Chunk(0.0, said) for said in bridge.hello(0)]
+
+    def framed(say: Callable[[Block], list[tuple[bytes, ...]]]) -> Callable[[Block], Iterable[Chunk]]:
+        return lambda block: [Chunk(0.0, said) for said in say(block)]
+
+    def greeted(block: Block) -> Iterable[Chunk]:
+        return [*(hello if block.start == 0 else []), *framed(bridge.say)(block)]
+
+    def intan() -> tuple[IntanWire, Callable[[Block], Iterable[Chunk]]]:
+        peer = IntanPeer(["A-000", "A-001"])
+        wire = IntanWire(Columns(["A-000", "A-001"]), rules, rate)
+        return wire, lambda block: [Chunk(0.0, (data,), port) for port, data in peer.say(block)]
+
+    plexon, trodes, tdt = PlexNetPeer(numbers), TrodesPeer(numbers, rate), TdtPeer(numbers)
+    columns = Columns(numbers)
+    return {
+        "bridge, 10 ms a message": ages_ms(BridgeWire(), greeted, 300),
+        "open_ephys, blocks of 640": ages_ms(OpenEphysWire(columns, rules), framed(oe.say), 640),
+        "intan_rhx, 1 block a write": ages_ms(*intan(), 128),
+        "intan_rhx, 10 blocks a write": ages_ms(*intan(), 128, together=10),
+        "blackrock, 10 ms": ages_ms(
+            BlackrockWire(columns, rules, "4.1", "samples", 279), framed(BlackrockPeer(numbers).say), 300
+        ),
+        "plexnet, 10 ms": ages_ms(
+            PlexNetWire(columns, rules, RATE_HZ, 100), lambda block: [Chunk(0.0, (p,)) for p in plexon.say(block)], 300
+        ),
+        "trodes, 10 ms": ages_ms(
+            TrodesWire(columns, rules, rate, 100),
+            lambda block: [Chunk(0.0, m, port) for port, m in trodes.say(block)], 300,
+        ),
+        "tdt, 10 bins": ages_ms(TdtWire(columns, rules, rate, BIN_SAMPLES, CODES), framed(tdt.say), 10 * BIN_SAMPLES),
+    }  # fmt: skip
 
 
 def wires(n_channels: int) -> dict[str, float]:
@@ -143,6 +231,9 @@ def main() -> None:
         speed, answer_s = counting_speed(n_channels)
         say(f"  {'counting':36} x {speed:6.1f}, {1000 * answer_s:.2f} ms an answer\n")
         say(f"  {'detection on all of them, 30 kHz':36} x {detection_speed(n_channels):6.1f}\n")
+    say("age of the data when a count is released, from the window's end (median, p99 of 200):\n")
+    for name, ages in paced().items():
+        say(f"  {name:36} {np.median(ages):5.1f} ms {np.percentile(ages, 99):6.1f} ms ({len(ages)})\n")
 
 
 if __name__ == "__main__":

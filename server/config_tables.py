@@ -168,7 +168,7 @@ class Acquisition(Table):
     """Start and end of the window whose spikes are the response."""
     baseline_window_s: WindowFromMs = (0, 50)
     """Start and end of the window whose spikes are the baseline."""
-    stale_after_s: AtLeastOneMs = 1000
+    stale_after_s: AtLeastOneMs = 900
     """Data older than this mean that the recording stands still, and the session waits."""
 
 

@@ -70,7 +70,7 @@ class Engine:
         evolutions: Sequence[Evolution],
         router: Router,
         file: SessionFile,
-        stale_after_s: float = 1.0,
+        stale_after_s: float = 0.9,
         watch: Callable[[Row], None] = lambda row: None,
         check: Callable[[], None] = lambda: None,
         hold: bool = True,

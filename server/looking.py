@@ -13,7 +13,7 @@ from protocol.plugins import load
 from server import build
 from server.config import load_config
 from server.database import SessionFileError
-from server.export.wanted import wanted
+from server.export.wanted import for_rehearsals, wanted
 from server.keyring import lock_for
 from server.reading import Reader
 
@@ -40,7 +40,11 @@ def check(config: Annotated[Path, typer.Argument(help="The configuration file to
         )
     console.print(f"{config} is in order.")
     missing = wanted(loaded)
-    if missing:
+    if for_rehearsals(loaded):
+        console.print(
+            "It names no animal and no lab, as is right for a rehearsal: a session wants [subject] and [lab]."
+        )
+    elif missing:
         console.print("An archive such as DANDI will ask for these, now or at xdream export nwb --facts FILE:")
         for each in missing:
             console.print(f"  {each}", markup=False, highlight=False)

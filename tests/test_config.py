@@ -54,7 +54,7 @@ def test_the_peers_are_told_plain_values_in_seconds_and_degrees() -> None:
     assert config.acquisition_settings() == {
         "response_window_s": [0.05, 0.2],
         "baseline_window_s": [0.0, 0.05],
-        "stale_after_s": 1.0,
+        "stale_after_s": 0.9,
     }
 
 

@@ -30,15 +30,23 @@ DEADLINE_MS = 10_000
 
 
 class RefusingFile(SessionFile):
-    """A session file on a disk that refuses to write so many times."""
+    """A session file on a disk that refuses to write so many times: it is full, or read-only as SQLite knows it."""
 
     refusals = 0
+    read_only = False
 
     def add(self, row: Any) -> None:
-        if self.refusals:
-            self.refusals -= 1
+        if not self.refusals:
+            super().add(row)
+            return
+        self.refusals -= 1
+        if not self.read_only:
             raise sqlite3.OperationalError("database or disk is full")
-        super().add(row)
+        self.connection.execute("PRAGMA query_only = ON")
+        try:
+            super().add(row)
+        finally:
+            self.connection.execute("PRAGMA query_only = OFF")
 
 
 class Stage:
@@ -104,13 +112,17 @@ def a_trial_out(stage: Stage) -> Trial:
     return trial
 
 
-def test_nothing_is_acknowledged_while_the_disk_refuses(stage: Stage) -> None:
+@pytest.mark.parametrize("disk", ["full", "readonly"])
+def test_nothing_is_acknowledged_while_the_disk_refuses(
+    stage: Stage, disk: str, caplog: pytest.LogCaptureFixture
+) -> None:
     trial = a_trial_out(stage)
-    stage.file.refusals = 2
+    stage.file.refusals, stage.file.read_only = 2, disk == "readonly"
     stage.say(stage.display, a_report(trial))
     acknowledge = stage.hear(stage.display, Acknowledge)
     assert acknowledge.trials.tolist() == [trial.trial]
     assert stage.file.refusals == 0, "it was written in the end, and not before"
+    assert len([line for line in caplog.messages if "cannot be written" in line and disk in line]) == 2
     [(reported,)] = stage.file.connection.execute(
         "SELECT COUNT(*) FROM trials WHERE reported_at IS NOT NULL"
     ).fetchall()

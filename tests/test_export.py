@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from protocol.messages import Control, Role, Trial
 from server import build
+from server.cli import app
 from server.config import ConfigError, parse_config
 from server.database import SessionFileError
 from server.export.clock import Clock
@@ -282,6 +283,26 @@ def test_what_an_archive_misses_is_named_and_can_be_added_later(tmp_path: Path) 
         with_facts(config, facts)
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
         with_facts(config, tmp_path / "none.toml")
+
+
+def test_a_rehearsal_has_nobody_to_ask_about(tmp_path: Path) -> None:
+    with a_session_cut_short(tmp_path / "dry.xdream", n_trials=0) as file, file.transaction():
+        file.connection.execute("INSERT INTO meta VALUES ('rehearsal', '{}')")
+    done = CliRunner().invoke(command, ["nwb", str(tmp_path / "dry.xdream")])
+    assert done.exit_code == 0, done.output
+    assert "A rehearsal has no subject" in done.output and "The file is valid" in done.output
+    assert "critical" not in done.output and "[subject]" not in done.output
+
+    (tmp_path / "dry.toml").write_text(CONFIG + "[simulator]\nunits = [0]\n")
+    assert "right for a rehearsal" in looked_over(tmp_path / "dry.toml")
+    (tmp_path / "real.toml").write_text(CONFIG + '[simulator]\nunits = [0]\n[subject]\nsex = "M"\n')
+    assert "[subject] species" in looked_over(tmp_path / "real.toml")
+
+
+def looked_over(config: Path) -> str:
+    done = CliRunner().invoke(app, ["check", str(config)])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def test_the_example_of_the_page_leaves_nothing_to_ask() -> None:

@@ -21,10 +21,16 @@ class Finding:
         """Whether programs may fail to read the file; a fact that an archive misses is no such thing."""
         return self.level == "error"
 
+    @property
+    def asks_who(self) -> bool:
+        """Whether it is about the subject or the lab, which a rehearsal has not."""
+        return self.where.startswith("/general/subject") or any(f"({check}" in self.what for check in _WHO)
+
     def __str__(self) -> str:
         return f"{self.level}: {self.where}: {self.what}"
 
 
+_WHO = ("check_subject", "check_experimenter", "check_institution")
 _LEVELS = {
     Importance.ERROR: "error",
     Importance.PYNWB_VALIDATION: "error",

@@ -47,6 +47,12 @@ def export(path: Path, out: Path, facts: Path | None = None) -> tuple[list[Findi
     return findings, wanted(config)
 
 
+def is_rehearsal(path: Path) -> bool:
+    """Return whether a session file is a dry run's, as it says itself."""
+    with open_snapshot(path) as snapshot:
+        return simulated(snapshot)
+
+
 def build(snapshot: Snapshot, config: Config) -> NWBFile:
     """Return the NWB file of a session, not written yet."""
     nwb, clock, channels = a_file(snapshot, config), Clock(snapshot), snapshot.records.channels()

@@ -28,6 +28,13 @@ def wanted(config: Config) -> list[str]:
     return [what for what, given in asked.items() if not given]
 
 
+def for_rehearsals(config: Config) -> bool:
+    """Return whether a configuration has simulated neurons and says nothing of an animal or a lab."""
+    return bool(config.simulator.model_fields_set) and not (
+        config.subject.model_fields_set or config.lab.model_fields_set
+    )
+
+
 def with_facts(config: Config, path: Path | None) -> Config:
     """Return the configuration with the [subject] and [lab] of a TOML file, and who is named in its [session]."""
     if path is None:

@@ -181,7 +181,7 @@ def test_every_option_and_every_adapter_is_documented() -> None:
 
 
 def test_the_bridge_of_the_page_is_understood() -> None:
-    [template] = re.findall(r"```python\n(.*?)```", (DOCS / "bridge.md").read_text("utf-8"), re.DOTALL)
+    template = re.findall(r"```python\n(.*?)```", (DOCS / "bridge.md").read_text("utf-8"), re.DOTALL)[0]
     said: list[bytes] = []
 
     class Done(Exception):

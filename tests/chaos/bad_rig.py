@@ -14,8 +14,8 @@ from tests.rig import Rig, a_free_address
 
 LONG = os.environ.get("XDREAM_CHAOS") == "long"
 """Set XDREAM_CHAOS=long for as many faults as one would want to have seen before a recording day."""
-DISTURBED = ("server", "server", "client", "adapter")
-"""Who is struck: the server as often as both peers together."""
+DISTURBED = ("server", "server", "client", "adapter", "page")
+"""Who is struck: the server most often."""
 
 
 class BadRig(Rig):
@@ -38,7 +38,12 @@ class BadRig(Rig):
 
     def restart(self, name: str) -> None:
         """Start a process again, as a person would."""
-        self.running[name] = {"server": self.server, "client": self.client, "adapter": self.adapter}[name]()
+        known = {"server": self.server, "client": self.client, "adapter": self.adapter, "page": self.page}
+        self.running[name] = known[name]()
+
+    def page(self) -> subprocess.Popen[bytes]:
+        """Start the status page, at any port."""
+        return self.start("server", "status", str(self.file.parent), "--port", "0", "--server", self.address)
 
     def strike(self, chance: random.Random) -> bool:
         """Kill or stop someone after one to fifty more measurements; return False where the session ends before."""
@@ -46,7 +51,7 @@ class BadRig(Rig):
         target = measured + chance.randint(1, 50)
         if not self.reach(target) or self.running["server"].poll() is not None:
             return False
-        name = chance.choice(DISTURBED)
+        name = chance.choice([name for name in DISTURBED if name in self.running])
         struck = chance.choice(("killed", "killed", "stopped"))
         before, began_s = self.n_measured(), time.monotonic()
         if struck == "killed":

@@ -4,19 +4,25 @@ import logging
 import random
 import resource
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from protocol.peer import SERVER_LOST_S
+from server.verifying import verify
 from tests.chaos.bad_rig import LONG, BadRig, a_bad_rig
+from tests.chaos.stepping import STEP_S
 from tests.rig import a_rig, final_rows
 
 GENERATIONS = 600 if LONG else 60
 N_STRIKES = 220 if LONG else 12
 PATIENCE_S = 3600 if LONG else 300
+READY_WITHIN_S = 5.0
+"""From a server's death until something is measured again: asserted in the long form, on a machine of its own."""
 log = logging.getLogger(__name__)
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -43,10 +49,12 @@ def test_killed_and_stopped_at_random_points(tmp_path: Path, undisturbed: Rows) 
     chance = random.Random(0)
     with a_bad_rig(tmp_path, GENERATIONS) as rig:
         rig.begin()
+        rig.restart("page")
         n_struck = sum(rig.strike(chance) for _ in range(N_STRIKES))
         assert n_struck == N_STRIKES, "there was something to do until the last"
         ends_as(rig, undisturbed)
         log.info("until something was measured again:\n%s", rig.recovery())
+        assert not LONG or max(rig.recovered_s["server killed"]) < READY_WITHIN_S
 
 
 @pytest.mark.timeout(PATIENCE_S)
@@ -91,6 +99,26 @@ def test_a_disk_that_takes_longer_than_the_peers_patience(tmp_path: Path, undist
                 rig.let_pass(SERVER_LOST_S + 1)
                 hog.execute("ROLLBACK")
         ends_as(rig, undisturbed)
+
+
+def test_a_wall_clock_that_jumps_changes_nothing_but_the_times_of_day(tmp_path: Path, undisturbed: Rows) -> None:
+    class Jumping(BadRig):
+        def start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+            return super().start("tests.chaos.stepping", module, *arguments)
+
+    rig = Jumping(tmp_path, GENERATIONS)
+    with closing(rig):
+        rig.begin()
+        assert rig.reach(100)
+        rig.running["server"].kill()
+        rig.running["server"].wait()
+        rig.restart("server")
+        ends_as(rig, undisturbed)
+        times = [at for (at,) in rig.query("SELECT sent_at FROM trials ORDER BY rowid")]
+        assert min(np.diff(times)) < -STEP_S / 2, "the clock did jump"
+        onsets = "SELECT onset_s FROM presentations WHERE onset_s IS NOT NULL ORDER BY trial, place"
+        assert min(np.diff([onset_s for (onset_s,) in rig.query(onsets)])) > 0, "shown in the order they were sent in"
+        assert not [problem for result in verify(rig.file) for problem in result.problems]
 
 
 def test_peers_of_another_session_bring_nothing_of_it_along(tmp_path: Path, undisturbed: Rows) -> None:
