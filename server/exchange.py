@@ -29,7 +29,7 @@ class Exchange:
     def reported(self, report: TrialReport, repair: list[Send]) -> list[Action]:
         """Enter what was shown, and ask for the spikes; `repair` is for a display that lacks images."""
         acknowledge = Send(Role.DISPLAY, Acknowledge(trials=np.array([report.trial], np.int64)))
-        if report.trial in self._traffic.closed:
+        if self._traffic.is_closed(report.trial):
             return [acknowledge]
         if self._traffic.comes_late(report.trial):
             self.n_rewards += len(report.reward_onsets_s)

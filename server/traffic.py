@@ -12,8 +12,6 @@ class Traffic:
     def __init__(self) -> None:
         self.out: dict[int, Trial] = {}
         """Trials at the display, not yet reported."""
-        self.closed: set[int] = set()
-        """Trials whose report is on record."""
         self.abandoned: set[int] = set()
         """Trials whose report was given up."""
         self._onsets: dict[int, Onsets] = {}
@@ -24,6 +22,11 @@ class Traffic:
     def awaiting(self) -> bool:
         """Whether responses are still to come."""
         return bool(self._awaited)
+
+    def is_closed(self, trial: int) -> bool:
+        """Return whether the report of a trial is on record."""
+        # Trials are numbered without a gap, so nothing has to be kept of those that are over.
+        return 0 < trial < self._next_trial and trial not in self.out and trial not in self.abandoned
 
     def send(self, presentation_ids: Ids, stimulus_ids: Ids) -> Trial:
         """Give a trial its number and take note that it is out."""
@@ -39,7 +42,8 @@ class Traffic:
 
     def remember(self, trial: int, reported: bool) -> None:
         """Take note of a trial of before; one that was not reported counts as given up until it is taken up."""
-        (self.closed if reported else self.abandoned).add(trial)
+        if not reported:
+            self.abandoned.add(trial)
         self._next_trial = max(self._next_trial, trial + 1)
 
     def close(self, report: TrialReport) -> Trial | None:
@@ -47,7 +51,6 @@ class Traffic:
         trial = self.out.get(report.trial)
         if trial is None or not np.array_equal(trial.presentation_ids, report.presentation_ids):
             return None
-        self.closed.add(report.trial)
         return self.out.pop(report.trial)
 
     def abandon(self, trial: Trial) -> None:
@@ -60,7 +63,6 @@ class Traffic:
         if trial not in self.abandoned:
             return False
         self.abandoned.discard(trial)
-        self.closed.add(trial)
         return True
 
     def await_responses(self, onsets: Onsets) -> None:

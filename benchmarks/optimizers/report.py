@@ -72,7 +72,7 @@ def shared(results: Sequence[Result]) -> list[Result]:
     had: dict[str, set[tuple[int, str, str]]] = {}
     for each in results:
         had.setdefault(each.key.search, set()).add((each.key.seed, each.key.condition, each.key.unit))
-    all_had = set.intersection(*had.values())
+    all_had = set.intersection(*had.values()) if had else set()
     return [each for each in results if (each.key.seed, each.key.condition, each.key.unit) in all_had]
 
 
