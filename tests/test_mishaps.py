@@ -197,6 +197,6 @@ def test_a_recording_that_nobody_is_left_to_stop_stops(monkeypatch: pytest.Monke
     recorder.once = True
     monkeypatch.setattr("simulator.record.FORGOTTEN_S", -1)
     if orphaned:
-        monkeypatch.setattr("simulator.record.os.getppid", lambda: 1)
+        monkeypatch.setattr("simulator.record.os.getppid", lambda: -1)
     assert list(recorder.blocks(10)) == []
     assert len(list(heard)) == orphaned
