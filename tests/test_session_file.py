@@ -81,7 +81,7 @@ def test_a_restored_session_stands_where_the_old_one_stood(tmp_path: Path, n_ste
     assert [o.presentation_ids.tolist() for o in new.traffic.unanswered()] == [
         o.presentation_ids.tolist() for o in old.traffic.unanswered()
     ]
-    assert new.traffic.closed == old.traffic.closed
+    assert [new.traffic.is_closed(t) for t in range(20)] == [old.traffic.is_closed(t) for t in range(20)]
     assert now.rendered == was.rendered
     np.testing.assert_array_equal(now.proposal.codes, was.proposal.codes)
     file.close()
