@@ -15,16 +15,15 @@ from math import inf, isnan
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.aligning import NOTHING_SHOWN, Aligned, AlignerRules, OnsetEdge, PendingTrial, Tally
 from adapters.clock import TO_DEVIATION, Clock, ClockFit, Seconds
 from adapters.locking import Marks, find_shift
 from protocol.messages import Onsets
 
-ANONYMOUS = -1
-"""The code of an edge that carries no identity."""
 LOST_AFTER = 3
 """Trials in a row without any edge: the display's clock began anew, or the cable came off."""
-LOCK_WINDOW_S = 30.0
-"""Over half a minute no drift moves an onset by more than the tolerance."""
+LOCK_WINDOW_S, SPARSE_WINDOW_S = 30.0, 90.0
+"""Over half a minute no drift moves an onset by more than the tolerance; longer, where trials are few, no usual one."""
 LOCK_ONSETS = 60
 KEPT_TRIALS = 60
 MAX_EDGES = 20_000
@@ -35,73 +34,6 @@ INFER_WITHIN_S, INFER_SCATTER_S = 60.0, 0.002
 """How long ago the last edge may be for the clock to stand in for one, and how wide edges may scatter around it."""
 MAX_UNCERTAINTY_S = 0.02
 """Past this the next onset may be meant: the clock is looked for afresh."""
-
-
-@dataclass(slots=True)
-class OnsetEdge:
-    """An edge, or a word, that may be an onset."""
-
-    tick: int
-    time_s: float
-    """Since the recording began."""
-    code: int
-    at_s: float
-    used: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class PendingTrial:
-    """A trial whose onsets are still to be found."""
-
-    presentation_ids: NDArray[np.int64]
-    onsets_s: Seconds
-    codes: NDArray[np.int64]
-    at_s: float
-    decided: bool = False
-    found: int = 0
-    """How many of its onsets have an edge."""
-    seen_s: float | None = None
-    """Where the recording stood when the trial was reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aligned:
-    """Where a presentation's onset lies in the recording, or why that is not known."""
-
-    presentation_id: int
-    tick: int | None
-    reason: str = ""
-    inferred: bool = False
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of onsets and edges, for people."""
-
-    found: int = 0
-    missing: int = 0
-    double: int = 0
-    edges: int = 0
-    why_no_clock: str = "no trial has been shown yet"
-    trials_without: int = 0
-    """Trials in a row that had no edge at all."""
-    trials_short: int = 0
-    """Trials in a row that lacked some edge."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlignerRules:
-    """How onsets are recognized."""
-
-    tolerance_s: float = 0.008
-    """Half a frame at 60 Hz."""
-    lock_onsets: int = 8
-    """With fewer onsets the clocks are not matched,"""
-    lock_trials: int = 2
-    """nor with those of fewer trials: one regular train with a lost edge may fit one interval off."""
-    infer: bool = False
-    """Whether a missing edge may be replaced by where the clock puts it."""
-    keep_s: float = 120.0
 
 
 @dataclass(slots=True)
@@ -254,9 +186,13 @@ class Aligner:
 
     def _look_for_the_clock(self) -> None:
         onsets, n_trials = self._recent_onsets(decided=False)
-        n = len(onsets.times_s)
-        tried = (n, self.tally.edges)
-        if not n or n < self.rules.lock_onsets or n_trials < self.rules.lock_trials or tried == self._tried:
+        if not self._enough(onsets, n_trials):
+            onsets, n_trials = self._recent_onsets(decided=False, within_s=SPARSE_WINDOW_S)
+        tried = (len(onsets.times_s), self.tally.edges)
+        if not self._enough(onsets, n_trials):
+            self._say_how_few(len(onsets.times_s))
+            return
+        if tried == self._tried:
             return
         self._tried = tried
         lock = find_shift(onsets, self._marks(used=False), self.rules.tolerance_s, n_trials)
@@ -265,7 +201,18 @@ class Aligner:
             self.tally.trials_without = self.tally.trials_short = 0
             self.clock.learn(onsets.times_s[-1:], onsets.times_s[-1:] + lock.shift_s)
 
-    def _recent_onsets(self, decided: bool) -> tuple[Marks, int]:
+    def _enough(self, onsets: Marks, n_trials: int) -> bool:
+        return len(onsets.times_s) >= max(1, self.rules.lock_onsets) and n_trials >= self.rules.lock_trials
+
+    def _say_how_few(self, n_onsets: int) -> None:
+        """Say what is missing to match the clocks, where nothing worse is known."""
+        if n_onsets and self.tally.why_no_clock == NOTHING_SHOWN:
+            self.tally.why_no_clock = (
+                f"fewer than {self.rules.lock_onsets} onsets or {self.rules.lock_trials} trials were shown in the "
+                f"last {SPARSE_WINDOW_S:g} s, which is what it takes to match the clocks"
+            )
+
+    def _recent_onsets(self, decided: bool, within_s: float = LOCK_WINDOW_S) -> tuple[Marks, int]:
         """Return the last onsets in order of time, of trials that are decided or of those without an edge yet."""
         rows = [
             (time_s, code, trial.at_s, number)
@@ -274,7 +221,7 @@ class Aligner:
             if not isnan(time_s) and (trial.decided if decided else not trial.found)
         ]
         last_s = rows[-1][0] if rows else 0.0
-        rows = sorted(row for row in rows if abs(row[0] - last_s) < LOCK_WINDOW_S)[-LOCK_ONSETS:]
+        rows = sorted(row for row in rows if abs(row[0] - last_s) < within_s)[-LOCK_ONSETS:]
         times_s, codes, at_s, numbers = np.array(rows).reshape(-1, 4).T
         return Marks(times_s, codes.astype(np.int64), at_s), len(np.unique(numbers))
 

@@ -7,7 +7,8 @@ from math import nan
 
 import numpy as np
 
-from adapters.aligner import ANONYMOUS, Aligned, Aligner, AlignerRules
+from adapters.aligner import Aligner
+from adapters.aligning import ANONYMOUS, Aligned, AlignerRules
 from adapters.answers import NO_CLOCK, ClockFacts
 from adapters.counter import Counted, Counter
 from adapters.events import Begin, Edge, Event, Gap, Spikes, Watermark, Word

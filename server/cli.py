@@ -117,10 +117,11 @@ def run(
 ) -> None:
     """Run a session on a rig: wait for the display and the acquisition side, then evolve."""
     loaded = load_config(config)
-    lock_for(loaded.server.address, keys, insecure, os.environ)  # before a file is made
+    # Before a file is made: keys may be missing, or the port taken.
+    router = Router(loaded.server.address, lock=lock_for(loaded.server.address, keys, insecure, os.environ))
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     built = build.begin(loaded, build.Changes(generations=generations), path, time.time)
-    _carry_through(built, None, quiet, page, hold=hold, keys=keys, insecure=insecure)
+    _carry_through(built, None, quiet, page, hold=hold, keys=keys, insecure=insecure, router=router)
 
 
 @app.command()
@@ -185,7 +186,7 @@ def main() -> None:
 
 def _carry_through(
     built: build.Built, fast: bool | None, quiet: bool, page: bool, display: str = "headless", hold: bool = False,
-    keys: Path | None = None, insecure: bool = False, system: str = "",
+    keys: Path | None = None, insecure: bool = False, system: str = "", router: Router | None = None,
 ) -> None:  # fmt: skip
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
     if fast is not None and kills_server(built):
@@ -193,19 +194,17 @@ def _carry_through(
         sum_up(built.file.path, Console(quiet=quiet, soft_wrap=True, markup=False))
         return
     console = Console(quiet=quiet, soft_wrap=True, markup=False)
-    names = {evolution.number: evolution.name for evolution in built.evolutions}
-    limits = {number: table.generations for number, table in enumerate(built.config.evolutions, 1)}
     try:
         address = built.config.server.address if fast is None else rehearsal_address(built.config.server.address)
         lock = lock_for(address, keys, insecure, os.environ)
-        router = Router(address, lock=lock)
+        router = router or Router(address, lock=lock)
         peers = nullcontext() if fast is None else Peers(built.config, router.address, fast, display, system)
         console.print(f"{built.session.session_id} listens at {router.address}, writes {built.file.path}")
         if lock is None and not is_local(address):
             _say_loudly(router.address)
         port = PORT if fast is None else None
         shown = beside(built.file.path, router.address, port, page_key(lock)) if page else nullcontext()
-        with shown as opened, Terminal(console, names, limits) as watch, peers as started:
+        with shown as opened, Terminal.of(built, console) as watch, peers as started:
             if opened is not None:
                 console.print(f"status page  {opened.url}")
             close = partial(kill_page, opened, console, built.file.path, router.address)

@@ -40,8 +40,9 @@ def plan_session(
 ) -> None:
     """Say what a session will take: time a generation, generations, presentations, reward, disk."""
     loaded = load_config(config)
-    minutes = minutes or (loaded.stopping.minutes if not all(each.generations for each in loaded.evolutions) else 0)
-    if not minutes and not all(each.generations for each in loaded.evolutions):
+    endless = not all(_end(loaded, number) for number in range(len(loaded.evolutions)))
+    minutes = minutes or (loaded.stopping.minutes if endless else 0)
+    if endless and not minutes:
         raise ConfigError(f"{config}: an evolution has no last generation. Say how long: --minutes 60.")
     habits = habits_of(loaded, breaks, acquire_ms, gap_ms)
     n_named = len({name for each in loaded.evolutions for name in each.channels})
@@ -78,6 +79,12 @@ def made(config: Config, minutes: float, habits: Habits, n_channels: int, rate_h
     return plan(searches, config.display, minutes, habits, spikes, n_bytes, config.session.seed)
 
 
+def _end(config: Config, number: int) -> int:
+    """Return the generation an evolution ends with, 0 = none: its own; the stopping rules' where they act sooner."""
+    own, rule = config.evolutions[number].generations, config.stopping.generations
+    return min(own, rule) if own and rule and config.stopping.act else own or rule
+
+
 def _search(evolution: Evolution, config: Config, number: int) -> Search:
     table = config.evolutions[number]
     proposal = evolution.propose(1)
@@ -87,7 +94,7 @@ def _search(evolution: Evolution, config: Config, number: int) -> Search:
         len(proposal.codes),
         len(proposal.slots),
         table.share,
-        table.generations,
+        _end(config, number),
         sum(len(to_png(image)) for image in images) / len(images),
         proposal.codes[0].nbytes,
         len(pack(evolution.optimizer.snapshot())),

@@ -1,7 +1,8 @@
 """How a session goes on, on the terminal of whoever started it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from rich.console import Console
@@ -12,17 +13,27 @@ from rich.text import Text
 from protocol.arrays import Scores
 from protocol.messages import Control, Responses
 from server.actions import Advanced, Row, State, StateChanged, Trouble
+from server.build import Built
 from server.evolution import Outcome
+from server.reading import UNITS
 from server.stopping import ADVISER
 
 
 class Terminal:
     """Watches what goes on record: a bar an evolution on a terminal, else a line a generation."""
 
-    def __init__(self, console: Console, names: dict[int, str], n_generations: dict[int, int]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        names: dict[int, str],
+        n_generations: dict[int, int],
+        units: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """Watch evolutions of these names and numbers of generations (0 = no end); of one without a unit, scores."""
         self._console = console
         self._names = names
         self._n_generations = n_generations
+        self._units = units
         self._began_s: float | None = None
         self._n_measured = 0
         self._n_scored = dict.fromkeys(names, 0)
@@ -38,6 +49,15 @@ class Terminal:
             number: self._bars.add_task(name, total=n_generations[number] or None, rates="")
             for number, name in names.items()
         }
+
+    @classmethod
+    def of(cls, built: Built, console: Console) -> "Terminal":
+        """Return one that watches the evolutions of a session."""
+        tables = dict(enumerate(built.config.evolutions, 1))
+        names = {evolution.number: evolution.name for evolution in built.evolutions}
+        ends = {number: table.generations for number, table in tables.items()}
+        units = {number: UNITS.get(table.scorer.name, "") for number, table in tables.items()}
+        return cls(console, names, ends, units)
 
     def __enter__(self) -> Callable[[Row], None]:
         """Begin; what it returns is to be told every row."""
@@ -72,11 +92,18 @@ class Terminal:
     def _scored(self, outcome: Outcome) -> None:
         passed_s = time.monotonic() - (self._began_s or time.monotonic()) + 1e-9
         pace = self._n_measured / passed_s
-        rates = (
-            f"best {_hz(outcome.scores, np.nanmax)}  mean {_hz(outcome.scores, np.nanmean)}"
-            f"  references {_hz(outcome.reference_scores, np.nanmean)} Hz  {pace:.0f} presentations/s"
-        )
         number, done = outcome.evolution, outcome.generation
+        unit = self._units.get(number, "")
+        best, mean, references = (
+            _in_figures(scores, combine, unit)
+            for scores, combine in (
+                (outcome.scores, np.nanmax),
+                (outcome.scores, np.nanmean),
+                (outcome.reference_scores, np.nanmean),
+            )
+        )
+        unit = f" {unit}" if unit else ""
+        rates = f"best {best}  mean {mean}  references {references}{unit}  {pace:.0f} presentations/s"
         self._n_scored[number] += 1  # of a session that was resumed, those since then
         self._bars.update(self._tasks[number], completed=done, rates=rates)
         if not self._console.is_terminal:
@@ -85,5 +112,5 @@ class Terminal:
             self._console.print(f"{self._names[number]}  generation {done}/{total or '-'}  {rates}{left}", markup=False)
 
 
-def _hz(scores: Scores, combine: Callable[[Scores], float]) -> str:
-    return f"{combine(scores):.1f}" if np.isfinite(scores).any() else "-"
+def _in_figures(scores: Scores, combine: Callable[[Scores], float], unit: str) -> str:
+    return f"{combine(scores):{'.1f' if unit else '.3g'}}" if np.isfinite(scores).any() else "-"

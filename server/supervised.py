@@ -144,8 +144,6 @@ def _serve(path: Path, address: str, quiet: bool, pipe: Connection) -> None:
 
 
 def _run(built: Built, address: str, console: Console, pipe: Connection) -> None:
-    names = {evolution.number: evolution.name for evolution in built.evolutions}
-    limits = {number: table.generations for number, table in enumerate(built.config.evolutions, 1)}
     router = Router(address)
 
     def strike(what: str) -> None:
@@ -153,7 +151,7 @@ def _run(built: Built, address: str, console: Console, pipe: Connection) -> None
             die()
         pipe.send(("strike", what))
 
-    with Terminal(console, names, limits) as watch:
+    with Terminal.of(built, console) as watch:
         crashes = Crashes(built, watch, strike)
         stale_after_s = built.config.acquisition.stale_after_s
         engine = Engine(

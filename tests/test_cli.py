@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 from PIL import Image
 
 from protocol.messages import Control, Hello, Welcome
@@ -169,6 +170,16 @@ def test_a_search_begins_where_the_configuration_says(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('"normal"', '"norman"'))
     done = xdream("check", config)
     assert done.returncode == 1 and "'normal'" in done.stderr
+
+
+def test_a_session_whose_port_is_taken_says_so_before_a_file_is_made(tmp_path: Path) -> None:
+    config, file = tmp_path / "c.toml", tmp_path / "s.xdream"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as other:
+        port = other.bind_to_random_port("tcp://127.0.0.1")
+        config.write_text(f'[session]\nname = "c"\n[server]\naddress = "tcp://127.0.0.1:{port}"\n[evolution]\n')
+        done = xdream("run", config, "--session", file)
+    assert done.returncode == 1 and f"cannot listen at tcp://127.0.0.1:{port}" in done.stderr
+    assert not file.exists()
 
 
 def test_a_held_session_shows_nothing_before_somebody_starts_it(tmp_path: Path) -> None:

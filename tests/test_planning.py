@@ -135,6 +135,17 @@ def test_a_plan_without_minutes_ends_with_the_last_generation() -> None:
         planned(0)
 
 
+@pytest.mark.parametrize(
+    ("own", "rule", "act", "end"),
+    [(0, 5, "false", 5), (8, 5, "false", 8), (8, 5, "true", 5), (5, 8, "true", 5), (5, 0, "true", 5)],
+)
+def test_a_plan_ends_where_the_stopping_rules_end_the_session(own: int, rule: int, act: str, end: int) -> None:
+    text = CONFIG.format(break_rate=0.0).replace("generations = 6", f"generations = {own}")
+    config = parse_config(f"{text}\n[stopping]\ngenerations = {rule}\nact = {act}\n", "the test")
+    found = made(config, 0, habits_of(config, 0.0, **KNOWN), 1, 50)
+    assert {tuple(each.generations) for each in found.played} == {(end,)}
+
+
 def test_the_same_seed_plans_the_same() -> None:
     def seconds() -> list[float]:
         return [each.seconds.sum() for each in planned(5, break_share=(0.1, 0.4)).played]

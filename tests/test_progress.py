@@ -41,6 +41,18 @@ def test_an_evolution_may_have_any_name(on_a_terminal: bool) -> None:
     assert "IT [/left]" in said(Advanced(1, outcome, None, b""), "IT [/left]", on_a_terminal)
 
 
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [("Hz", "best 0.9  mean 0.5  references 0.3 Hz"), ("", "best 0.875  mean 0.5  references 0.3  ")],
+)
+def test_scores_are_said_in_their_unit_if_they_have_one(unit: str, words: str) -> None:
+    paper = io.StringIO()
+    outcome = Outcome(1, 1, np.arange(2), np.array([0.125, 0.875]), NO_IDS, np.array([0.3]))
+    with Terminal(Console(file=paper, width=200), {1: "e1"}, {1: 3}, {1: unit}) as watch:
+        watch(Advanced(1, outcome, None, b""))
+    assert words in paper.getvalue()
+
+
 def test_what_is_left_of_a_resumed_session_follows_from_its_pace_since_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = iter((100.0, 110.0))
     monkeypatch.setattr("server.progress.time", SimpleNamespace(monotonic=lambda: next(now_s)))

@@ -19,6 +19,9 @@ SUFFIX = ".xdream"
 REST = 10
 """A session that goes on is summed up anew after so many times what that took: a day's worth takes a second."""
 
+QUIET_S = 5.0
+"""A session that nobody has written for so long has no server, unless that is heard. As in page/js/session.js."""
+
 
 class NoSuchSession(LookupError):
     """There is no session of that name."""
@@ -100,8 +103,10 @@ class Library:
                 summary = _read_summary(name, path)
                 ended_s = self._clock()
                 known = self._summaries[name] = _Known(signature, summary, ended_s + REST * (ended_s - began_s))
-        summary, now = known.summary, {"changed_at": max((mtime for mtime, _ in signature), default=0) / 1e9}
-        return summary.model_copy(update=now | {"live": bool(live) and summary.session_id == live})
+        changed_at = max((mtime for mtime, _ in signature), default=0) / 1e9
+        is_live = bool(live) and known.summary.session_id == live
+        attended = is_live or time.time() - changed_at < QUIET_S
+        return known.summary.model_copy(update={"changed_at": changed_at, "live": is_live, "attended": attended})
 
 
 def _read_summary(name: str, path: Path) -> Summary:

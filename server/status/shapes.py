@@ -25,6 +25,8 @@ class Summary(Shape):
     """As the file says it last."""
     live: bool = False
     """Its server is there and can be asked to pause."""
+    attended: bool = False
+    """Its server is there, or some server has written it within the last seconds."""
     created_at: float = 0
     changed_at: float = 0
     generations: int = 0

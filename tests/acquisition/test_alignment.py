@@ -9,7 +9,8 @@ import pytest
 from made_up_rig import BASELINE_S, RESPONSE_S, Faults, Rig, judged, played
 from test_thousands import run
 
-from adapters.aligner import ANONYMOUS, Aligned, Aligner, AlignerRules
+from adapters.aligner import Aligner
+from adapters.aligning import ANONYMOUS, Aligned, AlignerRules
 from adapters.events import Begin, Edge, Spikes, Watermark, Word
 from adapters.peers.block import Block
 from adapters.rules import Rules
@@ -72,6 +73,29 @@ def test_two_trials_find_the_clock_and_each_onset_its_edge() -> None:
     story.edges(3100, 3300, 3500, 3700, 3900)
     found = story.asked(3100, 3300, 3500, 3700, 3900)
     assert [each.tick for each in found.values()] == [1000, 1200, 1400, 1600, 1800, 3100, 3300, 3500, 3700, 3900]
+
+
+@pytest.mark.parametrize("apart_ms", [40_000, 85_000])
+@pytest.mark.parametrize("drift", [0.0, 50e-6, -80e-6])
+def test_trials_that_are_far_apart_find_the_clock_too(apart_ms: int, drift: float) -> None:
+    story = Story()
+    first = [1000, 1200, 1400, 1600, 1800]
+    second = [at + apart_ms for at in first]
+    story.edges(*(round(at * (1 + drift)) for at in first))
+    assert story.asked(*first) == {}
+    story.edges(*(round(at * (1 + drift)) for at in second))
+    found = story.asked(*second)
+    assert [each.tick for each in found.values()][-5:] == [round(at * (1 + drift)) for at in second]
+
+
+def test_single_images_seconds_apart_find_the_clock() -> None:
+    # What is left at the end of a generation is shown again one by one, each when the last was given up.
+    story = Story()
+    found: dict[int, Aligned] = {}
+    for at in (0, 5710, 11_050, 16_900, 22_180, 28_000, 33_260, 39_120):
+        story.edges(at)
+        found = story.asked(at)
+    assert len(found) == 8 and all(each.tick is not None for each in found.values())
 
 
 def test_a_void_showing_leaves_two_ways_until_another_trial_decides() -> None:
@@ -243,7 +267,11 @@ def test_what_never_comes_is_given_up_in_words(after_s: float) -> None:
     segment = Segment(Begin(0, Rig().rate), Rules(), Windows(), 1)
     segment.request(Onsets(1, np.array([1]), np.array([1]), np.array([9.0])), 0.0)
     given_up = [each.reason for each in segment.counted(after_s)]
-    assert given_up == (["cannot be placed in the recording: no trial has been shown yet"] if after_s > 5 else [])
+    few = (
+        "cannot be placed in the recording: fewer than 8 onsets or 2 trials were shown in the last 90 s, "
+        "which is what it takes to match the clocks"
+    )
+    assert given_up == ([few] if after_s > 5 else [])
 
 
 @pytest.mark.parametrize("value", [1 << 63, 10**25, -5])

@@ -53,6 +53,15 @@ def test_all_are_answered_and_none_wrongly(seed: int) -> None:
     assert not_measured > 0
 
 
+@pytest.mark.parametrize(("n_images", "pause_s"), [(1, (4.5, 6.0)), (2, (8.0, 20.0)), (5, (35.0, 60.0))])
+def test_few_trials_far_apart_are_measured_and_none_wrongly(n_images: int, pause_s: tuple[float, float]) -> None:
+    rigs = [Rig(seed, 60, n_images, n_channels=1, spike_hz=5, pause_s=pause_s, faults=WORST) for seed in range(4)]
+    found = [judged(rig, run(rig, Rules(), lost=0.005, stalled=0.02)) for rig in rigs]
+    right, wrong, not_measured = np.sum(found, axis=0)
+    assert wrong == 0
+    assert right > 0.75 * (right + not_measured)
+
+
 def test_without_faults_all_are_measured() -> None:
     rig = Rig(n_trials=100)
     counted = run(rig, Rules())

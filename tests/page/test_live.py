@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,17 @@ def test_a_library_forgets_sessions_that_nobody_looks_at(running: MadeSession) -
     sessions = Library(running.file.path, None)
     assert sessions.watched("running") is sessions.watched("running")
     assert sessions.n_visitors() == 0
+
+
+def test_a_session_that_another_server_writes_is_attended_till_it_falls_silent(running: MadeSession) -> None:
+    running.go_on(3)
+    sessions = Library(running.file.path, None)
+    [now] = sessions.summaries()
+    assert (now.attended, now.live) == (True, False)
+    for file in running.file.path.parent.glob(f"{running.file.path.name}*"):
+        os.utime(file, (0, time.time() - 6))
+    [later] = sessions.summaries()
+    assert not later.attended
 
 
 def test_a_long_session_is_not_summed_up_for_everybody_who_looks_at_the_list(

@@ -44,7 +44,7 @@ function sorted(sessions) {
 
 function row(each) {
   if (each.problem) return h("tr", {}, h("th", { scope: "row" }, each.name), h("td", { colSpan: 7 }, each.problem));
-  const state = each.state === "ended" || each.live ? each.state : "unattended";
+  const state = each.state === "ended" || each.attended ? each.state : "unattended";
   const of = { name: each.name, about: each };
   return h("tr", {},
     h("th", { scope: "row" }, h("a", { href: `#/${encodeURIComponent(each.name)}` }, each.name)),
