@@ -183,9 +183,8 @@ class SessionFile:
 
     def add_pictures(self, stimulus_ids: Ids, images: Images, pngs: tuple[bytes, ...]) -> None:
         """Add the pictures of stimuli that are there already, with a fingerprint of their pixels."""
-        rows = []
-        for stimulus, image, png in zip(stimulus_ids.tolist(), images, pngs, strict=True):
-            rows.append((fingerprint(image), rms_contrast(image), png, stimulus))
+        pictures = zip(stimulus_ids.tolist(), images, pngs, strict=True)
+        rows = [(fingerprint(image), rms_contrast(image), png, stimulus) for stimulus, image, png in pictures]
         self._all("UPDATE stimuli SET sha256 = ?, rms_contrast = ?, png = ? WHERE stimulus_id = ?", rows)
 
     def _add_alarm(self, alarm: Alarm) -> None:
@@ -232,11 +231,8 @@ class SessionFile:
 
     def _add_trial(self, trial: Trial) -> None:
         self._insert("trials", trial.trial, self._clock(), None, None)
-        rows = []
         pairs = zip(trial.presentation_ids.tolist(), trial.stimulus_ids.tolist(), strict=True)
-        for place, (presentation, stimulus) in enumerate(pairs):
-            key = presentation_key(presentation)
-            rows.append((presentation, trial.trial, place, stimulus, *key))
+        rows = [(p, trial.trial, place, s, *presentation_key(p)) for place, (p, s) in enumerate(pairs)]
         columns = "presentation_id, trial, place, stimulus_id, evolution, generation, slot, attempt"
         self._all(f"INSERT INTO presentations ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 

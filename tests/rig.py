@@ -111,8 +111,8 @@ class Rig:
             return until()
         raise TimeoutError(f"nothing came of it in {DEADLINE_S} s: {self.log.read_text()[-2000:]}")
 
-    def finish(self, server: subprocess.Popen[bytes]) -> None:
-        assert server.wait(timeout=DEADLINE_S) == 0, self.log.read_text()[-2000:]
+    def finish(self, server: subprocess.Popen[bytes], within_s: float = DEADLINE_S) -> None:
+        assert server.wait(timeout=within_s) == 0, self.log.read_text()[-2000:]
 
     def close(self) -> None:
         for process in self._processes:

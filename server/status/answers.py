@@ -9,11 +9,12 @@ from fastapi.responses import Response, StreamingResponse
 from protocol.ids import MAX_EVOLUTIONS, MAX_GENERATIONS
 from server.status import metrics
 from server.status.channels import channels
+from server.status.details import Channel, Image, Spikes, Stimulus
 from server.status.guard import Refused
 from server.status.images import images, picture, stimulus
 from server.status.library import Library
 from server.status.records import about, open_records
-from server.status.shapes import About, Channel, Event, Image, Spikes, Standing, Stimulus, Summary
+from server.status.shapes import About, Event, Standing, Summary
 from server.status.spikes import spikes
 
 FOREVER = "private, max-age=31536000, immutable"

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from server.status.details import Channel
 from server.status.records import FIRST_EVOLVED, Records
-from server.status.shapes import About, Channel
+from server.status.shapes import About
 
 HISTORY = 20
 """Generations in the little curve of each channel."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from server.status.details import Image, Presentation, Stimulus
 from server.status.records import Records, ids_of
-from server.status.shapes import About, Image, Presentation, Stimulus
+from server.status.shapes import About
 
 LAST = 200
 """Presentations of one image that are listed; a reference image has thousands."""

@@ -5,8 +5,9 @@ import sqlite3
 import numpy as np
 from numpy.typing import NDArray
 
+from server.status.details import Spikes
 from server.status.records import FIRST_EVOLVED, Records
-from server.status.shapes import About, Spikes
+from server.status.shapes import About
 
 BIN_S = 0.010
 BEFORE_S = 0.1

@@ -14,6 +14,7 @@ from tests.rig import Rig, a_free_address
 
 LONG = os.environ.get("XDREAM_CHAOS") == "long"
 """Set XDREAM_CHAOS=long for as many faults as one would want to have seen before a recording day."""
+PATIENCE_S = 3600 if LONG else 300
 DISTURBED = ("server", "server", "client", "adapter", "page")
 """Who is struck: the server most often."""
 
@@ -84,7 +85,7 @@ class BadRig(Rig):
 
     def end(self) -> None:
         """Wait for the session to end well; a server that was killed with its last word is started once more."""
-        self.finish(self.running["server"])
+        self.finish(self.running["server"], PATIENCE_S)
 
     def counted_twice(self) -> list[tuple[object, ...]]:
         """Return the slots that were measured more than once."""

@@ -14,13 +14,12 @@ import pytest
 
 from protocol.peer import SERVER_LOST_S
 from server.verifying import verify
-from tests.chaos.bad_rig import LONG, BadRig, a_bad_rig
+from tests.chaos.bad_rig import LONG, PATIENCE_S, BadRig, a_bad_rig
 from tests.chaos.stepping import STEP_S
 from tests.rig import a_rig, final_rows
 
-GENERATIONS = 600 if LONG else 60
+GENERATIONS = 1500 if LONG else 60
 N_STRIKES = 220 if LONG else 12
-PATIENCE_S = 3600 if LONG else 300
 READY_WITHIN_S = 5.0
 """From a server's death until something is measured again: asserted in the long form, on a machine of its own."""
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Rows:
         server = rig.server()
         rig.client()
         rig.adapter()
-        rig.finish(server)
+        rig.finish(server, PATIENCE_S)
         return final_rows(rig)
 
 
