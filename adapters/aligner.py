@@ -185,13 +185,14 @@ class Aligner:
     # -- without
 
     def _look_for_the_clock(self) -> None:
-        onsets, n_trials = self._recent_onsets(decided=False)
-        if not self._enough(onsets, n_trials):
-            onsets, n_trials = self._recent_onsets(decided=False, within_s=SPARSE_WINDOW_S)
-        tried = (len(onsets.times_s), self.tally.edges)
-        if not self._enough(onsets, n_trials):
+        for within_s in (LOCK_WINDOW_S, SPARSE_WINDOW_S):
+            onsets, n_trials = self._recent_onsets(decided=False, within_s=within_s)
+            if len(onsets.times_s) >= max(1, self.rules.lock_onsets) and n_trials >= self.rules.lock_trials:
+                break
+        else:
             self._say_how_few(len(onsets.times_s))
             return
+        tried = (len(onsets.times_s), self.tally.edges)
         if tried == self._tried:
             return
         self._tried = tried
@@ -200,9 +201,6 @@ class Aligner:
         if lock.shift_s is not None:
             self.tally.trials_without = self.tally.trials_short = 0
             self.clock.learn(onsets.times_s[-1:], onsets.times_s[-1:] + lock.shift_s)
-
-    def _enough(self, onsets: Marks, n_trials: int) -> bool:
-        return len(onsets.times_s) >= max(1, self.rules.lock_onsets) and n_trials >= self.rules.lock_trials
 
     def _say_how_few(self, n_onsets: int) -> None:
         """Say what is missing to match the clocks, where nothing worse is known."""

@@ -19,7 +19,7 @@ from protocol.messages import Control
 from protocol.plugins import PluginError, load
 from protocol.software import software
 from server import build
-from server.config import ConfigError, load_config
+from server.config import Config, ConfigError, load_config
 from server.crashes import Crashes, kill_page, kills_server, last_words
 from server.database import SessionFileError
 from server.engine import Engine, WorkFailed
@@ -117,11 +117,10 @@ def run(
 ) -> None:
     """Run a session on a rig: wait for the display and the acquisition side, then evolve."""
     loaded = load_config(config)
-    # Before a file is made: keys may be missing, or the port taken.
-    router = Router(loaded.server.address, lock=lock_for(loaded.server.address, keys, insecure, os.environ))
+    router = _listen(loaded, keys, insecure)  # before a file is made: keys may be missing, or the port taken
     path = session or _new_path(loaded.session.folder, loaded.session.name)
     built = build.begin(loaded, build.Changes(generations=generations), path, time.time)
-    _carry_through(built, None, quiet, page, hold=hold, keys=keys, insecure=insecure, router=router)
+    _carry_through(built, lambda: router, None, quiet, page, hold=hold)
 
 
 @app.command()
@@ -138,10 +137,10 @@ def resume(
     built = build.resume(file, time.time, generations)
     rehearsal = json.loads(built.file.facts().get("rehearsal", "null"))
     if rehearsal is None:
-        _carry_through(built, None, quiet, page, keys=keys, insecure=insecure)
+        _carry_through(built, partial(_listen, built.config, keys, insecure), None, quiet, page)
     else:
-        display, system = rehearsal.get("display", "headless"), rehearsal.get("as", "")
-        _carry_through(built, fast or rehearsal["fast"], quiet, page, display, system=system)
+        fast, display, system = fast or rehearsal["fast"], rehearsal.get("display", "headless"), rehearsal.get("as", "")
+        _carry_through(built, partial(_listen_here, built.config), fast, quiet, page, display, system)
 
 
 @app.command("dry-run")
@@ -166,7 +165,7 @@ def dry_run(
     changes = build.Changes(seed, generations)
     rehearsal = json.dumps({"fast": fast, "display": display, "as": system})
     built = build.begin(loaded, changes, path, time.time, rehearsal=rehearsal)
-    _carry_through(built, fast, quiet, page, display, system=system)
+    _carry_through(built, partial(_listen_here, loaded), fast, quiet, page, display, system)
 
 
 for command in (check, layers, truth, conformance, picture, study, report, recommend, verify, twin, status):
@@ -184,9 +183,20 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
+def _listen(config: Config, keys: Path | None, insecure: bool) -> Router:
+    """Return a router at the address of a configuration, locked if it is to be."""
+    address = config.server.address
+    return Router(address, lock=lock_for(address, keys, insecure, os.environ))
+
+
+def _listen_here(config: Config) -> Router:
+    """Return a router for a rehearsal, which nobody else can reach."""
+    return Router(rehearsal_address(config.server.address))
+
+
 def _carry_through(
-    built: build.Built, fast: bool | None, quiet: bool, page: bool, display: str = "headless", hold: bool = False,
-    keys: Path | None = None, insecure: bool = False, system: str = "", router: Router | None = None,
+    built: build.Built, listen: Callable[[], Router], fast: bool | None, quiet: bool, page: bool,
+    display: str = "headless", system: str = "", hold: bool = False,
 ) -> None:  # fmt: skip
     """Run a session to its end, with the peers of a dry run unless `fast` is None; then sum it up."""
     if fast is not None and kills_server(built):
@@ -195,15 +205,13 @@ def _carry_through(
         return
     console = Console(quiet=quiet, soft_wrap=True, markup=False)
     try:
-        address = built.config.server.address if fast is None else rehearsal_address(built.config.server.address)
-        lock = lock_for(address, keys, insecure, os.environ)
-        router = router or Router(address, lock=lock)
+        router = listen()
         peers = nullcontext() if fast is None else Peers(built.config, router.address, fast, display, system)
         console.print(f"{built.session.session_id} listens at {router.address}, writes {built.file.path}")
-        if lock is None and not is_local(address):
+        if router.lock is None and not is_local(router.address):
             _say_loudly(router.address)
         port = PORT if fast is None else None
-        shown = beside(built.file.path, router.address, port, page_key(lock)) if page else nullcontext()
+        shown = beside(built.file.path, router.address, port, page_key(router.lock)) if page else nullcontext()
         with shown as opened, Terminal.of(built, console) as watch, peers as started:
             if opened is not None:
                 console.print(f"status page  {opened.url}")

@@ -61,6 +61,8 @@ class Router:
         lock: Lock | None = None,
     ) -> None:
         """Listen at an address such as tcp://127.0.0.1:5670, or tcp://127.0.0.1:* for any free port."""
+        self.lock = lock
+        """Who is let in; None = whoever reaches the address."""
         self._clock = clock
         self._links: dict[bytes, Link] = {}
         self._refused_s: OrderedDict[str, float] = OrderedDict()
