@@ -120,6 +120,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_named(tmp_path: Path, mon
         "reference picture 03.png", "reference picture 06.png",
     ]  # fmt: skip
     pytest.importorskip("jinja2")
+    pytest.importorskip("scipy")
     page = report.write(tmp_path / "s.study", tmp_path / "report").read_text("utf-8")
     assert "2 that cannot be read were left out: 03.png, 06.png" in page
 

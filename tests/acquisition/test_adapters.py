@@ -417,6 +417,7 @@ class Inlet:
 
 
 def test_after_a_stall_the_time_is_told_behind_all_spikes_and_not_before_the_last_ones() -> None:
+    pytest.importorskip("pylsl")
     reader, wire = LslReader(("", "", "")), LslWire(Columns(["1"]), 0)
     times_s = [10 + n / 10_000 for n in range(25_000)]
     reader._inlets = [Inlet([[1, 0]] * 25_000, times_s), Inlet([], []), Inlet([[0]] * 2500, times_s[::10])]
