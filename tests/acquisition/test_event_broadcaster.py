@@ -12,6 +12,7 @@ from made_up_rig import Rig
 from adapters.events import Edge, Word
 from adapters.live import LiveSource
 from adapters.open_ephys_events import BroadcastLines, Stamp, Ttl, parse
+from adapters.peers.block import Block
 from adapters.peers.event_broadcaster import BehindEventBroadcaster
 from adapters.rules import Rules
 from adapters.source import SourceError, create_source
@@ -116,10 +117,14 @@ def test_edges_come_from_the_event_broadcaster_over_real_sockets(raw: bool) -> N
     ):
         assert isinstance(source, LiveSource)
         source.begin({})
-        peer.play(rig.script.blocks(0, rig.end_tick // 640 * 640, 640))
+        end = rig.end_tick // peer.block * peer.block
+        peer.play(rig.script.blocks(0, end, peer.block))
         until_s = monotonic() + 10
         while monotonic() < until_s and (source.segment is None or source.segment.aligner.tally.edges < 10):
             source.poll()
+            if source.segment is not None and source.segment.counter.watermark > end - int(RATE):
+                # The recording goes on, as lines that come late are placed by the data that come after them.
+                peer.play([Block(end, end := end + peer.block)])
         assert source.segment is not None
         assert source.segment.aligner.tally.edges == 10
         assert source.wire.troubles == {}
