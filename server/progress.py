@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -12,10 +13,11 @@ from rich.text import Text
 
 from protocol.arrays import Scores
 from protocol.messages import Control, Responses
-from server.actions import Advanced, Row, State, StateChanged, Trouble
+from server.actions import Advanced, Alarm, AlarmOver, Cleared, Row, State, StateChanged, Trouble
 from server.build import Built
 from server.evolution import Outcome
 from server.reading import UNITS
+from server.standing import consequence_of
 from server.stopping import ADVISER
 
 
@@ -37,6 +39,8 @@ class Terminal:
         self._began_s: float | None = None
         self._n_measured = 0
         self._n_scored = dict.fromkeys(names, 0)
+        self._wrong: dict[tuple[str, ...], str] = {}
+        """What was said to be wrong and is not over: troubles by their source, alarms by source and key."""
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(20),
@@ -67,7 +71,8 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         """Leave the terminal as it should be."""
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
 
     def watch(self, row: Row) -> None:
         """Take note of a row, and say what a person wants to know of it."""
@@ -82,12 +87,29 @@ class Terminal:
                 self._say("bold", row.state.value, f": {row.why}")
             case Control(author=author) if author == ADVISER:
                 self._console.print(row.arguments["text"], markup=False)
-            case Trouble():
-                self._say("bold red", row.what, f" | no new trial is shown | {row.do}")
+            case Trouble(source, what, do):
+                self._wrong[(source,)] = what
+                self._say("bold red", what, f" | {consequence_of(source)} | {do}")
+            case Cleared(source):
+                self._over((source,))
+            case Alarm(source, key, what, consequence, do):
+                if (source, key) not in self._wrong:
+                    self._say("bold yellow", what, f" | {consequence} | {do}")
+                self._wrong[source, key] = what
+            case AlarmOver(source, ""):
+                for alarm in [each for each in self._wrong if len(each) > 1 and each[0] == source]:
+                    self._over(alarm)
+            case AlarmOver(source, key):
+                self._over((source, key))
+
+    def _over(self, wrong: tuple[str, ...]) -> None:
+        what = self._wrong.pop(wrong, "")
+        if what:
+            self._say("bold green", "over", f": {what}")
 
     def _say(self, style: str, what: str, more: str) -> None:
-        """Print words of anybody's, a peer's too: brackets in them are brackets, and no markup."""
-        self._console.print(Text.assemble((what, style), more))
+        """Print words of anybody's, a peer's too, and when: brackets in them are brackets, and no markup."""
+        self._console.print(Text.assemble(f"{datetime.now():%H:%M:%S}  ", (what, style), more))
 
     def _scored(self, outcome: Outcome) -> None:
         passed_s = time.monotonic() - (self._began_s or time.monotonic()) + 1e-9

@@ -5,6 +5,18 @@ from dataclasses import dataclass, field
 from protocol.messages import Notice, Role
 from server.actions import State, Trouble
 
+NO_TRIAL = "no new trial is shown; what was measured stays measured"
+CONSEQUENCES = {
+    Role.DISPLAY: "nothing is shown; what was on its way is shown again later",
+    Role.ACQUISITION: "no new trial is shown; spikes of what was shown are asked for again",
+    "spikes": "no new trial is shown; the session goes on by itself as soon as data flow again",
+}
+
+
+def consequence_of(source: str) -> str:
+    """Return what trouble of this source means for the session, in words."""
+    return CONSEQUENCES.get(source, NO_TRIAL)
+
 
 def not_joined(role: Role) -> Trouble:
     """Return the trouble that every session begins with, once for each peer it needs."""

@@ -1,25 +1,28 @@
 """What the terminal says of a session: anybody's words, as they are."""
 
 import io
+from dataclasses import replace
+from datetime import datetime
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from server.actions import Advanced, Row, State, StateChanged, Trouble
+from server.actions import Advanced, Alarm, AlarmOver, Cleared, Row, State, StateChanged, Trouble
 from server.evolution import Outcome
 from server.progress import Terminal
 
 NO_IDS = np.zeros(0, np.int64)
 
 
-def said(row: Row, name: str = "e1", on_a_terminal: bool = False) -> str:
-    """Return what is printed of a row."""
+def said(*rows: Row, name: str = "e1", on_a_terminal: bool = False) -> str:
+    """Return what is printed of some rows."""
     paper = io.StringIO()
     console = Console(file=paper, width=200, force_terminal=on_a_terminal, color_system=None, soft_wrap=True)
     with Terminal(console, {1: name}, {1: 3}) as watch:
-        watch(row)
+        for row in rows:
+            watch(row)
     return paper.getvalue()
 
 
@@ -38,7 +41,28 @@ def test_brackets_in_words_of_a_peer_or_an_operator_are_said_and_end_nothing(row
 @pytest.mark.parametrize("on_a_terminal", [False, True])
 def test_an_evolution_may_have_any_name(on_a_terminal: bool) -> None:
     outcome = Outcome(1, 1, np.arange(2), np.ones(2), NO_IDS, np.zeros(0))
-    assert "IT [/left]" in said(Advanced(1, outcome, None, b""), "IT [/left]", on_a_terminal)
+    assert "IT [/left]" in said(Advanced(1, outcome, None, b""), name="IT [/left]", on_a_terminal=on_a_terminal)
+
+
+def test_what_keeps_a_session_from_going_on_is_said_with_when_what_it_means_and_what_to_do_until_it_is_over() -> None:
+    trouble = Trouble("spikes", "no fresh data", "look at the amplifier")
+    began, over = said(trouble, Cleared("spikes"), Cleared("display")).splitlines()
+    when, what = began.split("  ", 1)
+    datetime.strptime(when, "%H:%M:%S")
+    means = "no new trial is shown; the session goes on by itself as soon as data flow again"
+    assert what == f"no fresh data | {means} | look at the amplifier"
+    assert over.endswith("  over: no fresh data")
+
+
+def test_an_alarm_is_said_once_for_as_long_as_it_lasts() -> None:
+    quiet = Alarm("evolution 1", "spread", "scores hardly differ", "nothing to choose by", "look at the channels")
+    words = said(AlarmOver("evolution 1", ""), quiet, replace(quiet, what="scores differ less"), quiet)
+    assert [line[10:] for line in words.splitlines()] == [
+        "scores hardly differ | nothing to choose by | look at the channels"
+    ]
+    assert said(quiet, AlarmOver("evolution 1", "spread")).endswith("over: scores hardly differ\n")
+    assert said(quiet, AlarmOver("evolution 1", "")).endswith("over: scores hardly differ\n")
+    assert "over" not in said(quiet, AlarmOver("acquisition", ""), AlarmOver("evolution 1", "other"))
 
 
 @pytest.mark.parametrize(

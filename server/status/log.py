@@ -8,15 +8,10 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from server.standing import consequence_of
 from server.status.records import Records
 from server.status.shapes import LogEntry
 
-NO_TRIAL = "no new trial is shown; what was measured stays measured"
-CONSEQUENCES = {
-    "display": "nothing is shown; what was on its way is shown again later",
-    "acquisition": "no new trial is shown; spikes of what was shown are asked for again",
-    "spikes": "no new trial is shown; the session goes on by itself as soon as data flow again",
-}
 WORDS = {
     "pause": "pause at the end of the trial",
     "pause_now": "pause now",
@@ -153,7 +148,7 @@ def _trouble(row: sqlite3.Row) -> LogEntry:
         at=row["began_at"],
         kind="alarm",
         what=row["what"],
-        consequence=CONSEQUENCES.get(row["source"], NO_TRIAL),
+        consequence=consequence_of(row["source"]),
         do=row["remedy"],
         cleared_at=row["cleared_at"],
     )
