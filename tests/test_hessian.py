@@ -83,7 +83,12 @@ def test_a_file_without_axes_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(GeneratorError, match=r"there is no file .*axes\.npz\. Make it: .*server\.generators\.hessian"):
         load(file)
     save(Axes(np.eye(9, dtype=np.float32), np.ones(9, np.float32)), file)
-    for content in (b"nothing of the kind", b"", file.read_bytes()[:300]):
+    np.savez_compressed(tmp_path / "damaged.npz", directions=np.eye(90), strengths=np.ones(90))
+    damaged = bytearray((tmp_path / "damaged.npz").read_bytes())
+    damaged[60:80] = bytes(20)
+    np.savez(tmp_path / "words.npz", directions=np.array(["up"]), strengths=np.ones(1))
+    contents = file.read_bytes()[:300], bytes(damaged), (tmp_path / "words.npz").read_bytes()
+    for content in (b"nothing of the kind", b"", *contents):
         file.write_bytes(content)
         with pytest.raises(GeneratorError, match=r"holds no axes.*server\.generators\.hessian"):
             load(file)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from rich.console import Console
 from torch import Tensor
 
 from server.generators.generator import GeneratorError
+from server.npz import NpzError, content_of, named, read_npz
 
 N_SLOPES = 2000
 """By default: a few for each direction that shows."""
@@ -104,19 +104,19 @@ def save(axes: Axes, path: Path) -> None:
 
 def load(path: Path, weights_sha256: str = "") -> Axes:
     """Return the axes in a file; raise GeneratorError if there are none, or if they are of other weights."""
+    make = "python -m server.generators.hessian"
+    if not path.exists():
+        raise GeneratorError(f"there is no file {path}. Make it: {make}")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            axes = Axes(held["directions"], held["strengths"], str(held["weights_sha256"]))
-    except FileNotFoundError as wrong:
-        raise GeneratorError(f"there is no file {path}. Make it: python -m server.generators.hessian") from wrong
-    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, BadZipFile) as wrong:
-        raise GeneratorError(
-            f"{path} holds no axes: {wrong}. Make them: python -m server.generators.hessian"
-        ) from wrong
+        held = read_npz(content_of(path), path)
+        named(held, ("directions", "strengths"), path)
+        axes = Axes(held["directions"], held["strengths"], str(held.get("weights_sha256", "")))
+    except NpzError as wrong:
+        raise GeneratorError(f"{path} holds no axes: {wrong} Make them: {make}") from wrong
     if weights_sha256 and axes.weights_sha256 != weights_sha256:
         raise GeneratorError(
             f"{path} holds the axes of a generator with the weights {axes.weights_sha256[:12]}..., and these are "
-            f"{weights_sha256[:12]}...: make them again with python -m server.generators.hessian."
+            f"{weights_sha256[:12]}...: make them again with {make}."
         )
     return axes
 
