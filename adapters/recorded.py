@@ -47,6 +47,9 @@ class SessionFile:
     def __init__(self, path: Path) -> None:
         try:
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            [damage] = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            if damage != "ok":
+                raise ValueError(f"it is damaged ({damage})")
             self.channels = self._channels()
             self.windows_s = self._windows()
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:

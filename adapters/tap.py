@@ -159,10 +159,13 @@ def read_tap(path: Path) -> Iterator[Chunk]:
         file.readline(MAX_HEAD_BYTES)
         while len(head := file.read(_RECORD.size)) == _RECORD.size:
             at_s, port, n_frames = _RECORD.unpack(head)
-            frames = [_frame(file) for _ in range(n_frames)]
-            if None in frames:
-                return
-            yield Chunk(at_s, tuple(frame for frame in frames if frame is not None), port)
+            frames = []
+            for _ in range(n_frames):
+                frame = _frame(file)
+                if frame is None:
+                    return
+                frames.append(frame)
+            yield Chunk(at_s, tuple(frames), port)
 
 
 def _frame(file: BinaryIO) -> bytes | None:

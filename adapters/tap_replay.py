@@ -66,14 +66,18 @@ def _said(path: Path, wire: Wire, rules: Rules) -> Iterator[Responses | dict[str
             deck.chunks.append(record)
             continue
         deck.now_s = record.at_s
-        if record.port == SETTINGS:
-            settings = json.loads(record.frames[0])
-            source.begin(settings)
-            yield settings
-        elif record.port == REQUEST:
-            source.request(cast(Onsets, decode(record.frames)))
-        elif record.port == POLL:
+        if record.port == POLL:
             yield from source.poll()
+            continue
+        try:
+            if record.port == SETTINGS:
+                settings = json.loads(record.frames[0])
+                source.begin(settings)
+                yield settings
+            elif record.port == REQUEST:
+                source.request(cast(Onsets, decode(record.frames)))
+        except (ValueError, TypeError, LookupError, AttributeError) as wrong:
+            raise SourceError(f"{path} is damaged: what the server said cannot be read ({wrong}).") from wrong
 
 
 class TapRecord:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from protocol.ids import stimulus_id
 from protocol.messages import Role
@@ -24,7 +24,7 @@ from server.config_tables import Evolution as EvolutionTable
 from server.database import SessionFileError, cannot_be_written
 from server.evolution import Evolution, References
 from server.optimizers import ON_A_SPHERE
-from server.pictures import to_png
+from server.pictures import NO_PICTURE, to_png
 from server.restoring import restore
 from server.runs import Plan
 from server.scheduler import Schedule
@@ -215,7 +215,7 @@ def _load_picture(file: Path, size_px: tuple[int, int]) -> Any:
     try:
         with Image.open(file) as picture:
             fitted = ImageOps.fit(picture.convert("RGB"), size_px[::-1], Image.Resampling.LANCZOS)
-    except (OSError, UnidentifiedImageError) as error:
+    except NO_PICTURE as error:
         raise ConfigError(f"[references], folder: {file} cannot be read as a picture: {error}.") from error
     return np.array(fitted, np.uint8)
 

@@ -21,6 +21,7 @@ from protocol.software import software
 from server import build
 from server.config import Config, ConfigError, load_config
 from server.crashes import Crashes, kill_page, kills_server, last_words
+from server.damage import naming_damage
 from server.database import SessionFileError
 from server.engine import Engine, WorkFailed
 from server.export.command import export
@@ -134,6 +135,13 @@ def resume(
     insecure: Insecure = False,
 ) -> None:
     """Go on with a session where it was left, inside the generation; a dry run brings its peers again."""
+    with naming_damage(file, *MISTAKES):
+        _go_on(file, generations, fast, quiet, page, keys, insecure)
+
+
+def _go_on(
+    file: Path, generations: int | None, fast: bool, quiet: bool, page: bool, keys: Path | None, insecure: bool
+) -> None:
     built = build.resume(file, time.time, generations)
     rehearsal = json.loads(built.file.facts().get("rehearsal", "null"))
     if rehearsal is None:

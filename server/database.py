@@ -18,7 +18,7 @@ class SessionFileError(ValueError):
     """The file cannot be used as a session file; the text says why and what to do."""
 
 
-def cannot_be_opened(path: Path, error: sqlite3.Error, mode: str = "ro") -> SessionFileError:
+def cannot_be_opened(path: Path, error: Exception, mode: str = "ro") -> SessionFileError:
     """Return why a session file cannot be opened, by what SQLite says: its place, or what is in it."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ACCESS:
         if mode == "rw":
@@ -51,7 +51,7 @@ def open_database(path: Path, mode: str) -> sqlite3.Connection:
         if mode == "rw":
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite may quote the damage in its words
         connection.close()
         raise cannot_be_opened(path, error, mode) from error
     except SessionFileError:

@@ -12,13 +12,14 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from protocol import plugins
 from protocol.arrays import Images, Scores
 from server.generators import Generator, GeneratorError, Inverting
 from server.generators.generator import CodeStatistics
-from server.npz import NpzError, content_of, named, read_npz
+from server.npz import NpzError, content_of, named, read_array, read_npz
+from server.pictures import NO_PICTURE
 
 INITIAL_CODES = {
     "normal": "server.initial_codes:normal",
@@ -158,9 +159,9 @@ def _statistics(file: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArr
 def _codes(file: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the codes [n, *shape] in a file: one, or several in a row."""
     try:
-        held = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as wrong:
-        raise InitialCodesError(f"initial codes: {file} cannot be read: {wrong}.") from wrong
+        held = read_array(content_of(file), file)
+    except NpzError as wrong:
+        raise InitialCodesError(f"initial codes: {wrong}") from wrong
     if held.shape == shape:
         held = held[None]
     if held.shape[1:] != shape or held.dtype.kind not in "fiu" or not np.isfinite(held).all():
@@ -168,7 +169,7 @@ def _codes(file: Path, shape: tuple[int, ...]) -> NDArray[Any]:
             f"initial codes: {file} holds {held.dtype} of {list(held.shape)}, "
             f"and should hold finite codes of {list(shape)}."
         )
-    return cast(NDArray[Any], held)
+    return held
 
 
 def _picture(file: Path) -> Images:
@@ -179,7 +180,7 @@ def _picture(file: Path) -> Images:
             left, top = ((length - side) // 2 for length in picture.size)
             square = picture.convert("RGB").crop((left, top, left + side, top + side))
             return np.array(square.resize((256, 256), Image.Resampling.LANCZOS), np.uint8)[None]
-    except (OSError, UnidentifiedImageError) as wrong:
+    except NO_PICTURE as wrong:
         raise InitialCodesError(f"initial codes: {file} cannot be read as a picture: {wrong}.") from wrong
 
 

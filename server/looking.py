@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from protocol.plugins import load
 from server import build
 from server.config import load_config
+from server.damage import naming_damage
 from server.database import SessionFileError
 from server.export.wanted import for_rehearsals, wanted
 from server.keyring import lock_for
@@ -82,13 +84,8 @@ def picture(
     """Draw a session: its evolution curve with the references, and its best images."""
     from server.picture import draw
 
-    reader = Reader(file)
-    try:
+    with naming_damage(file), closing(Reader(file)) as reader:
         draw(reader, to or file.with_suffix(".png"))
-    except ValueError as error:
-        raise SessionFileError(str(error)) from error
-    finally:
-        reader.close()
 
 
 def rescore_file(
@@ -106,7 +103,9 @@ def rescore_file(
 
     windows = Windows.of_ms(window, baseline_window)
     wishes = Wishes(windows, tuple(filter(None, (channels or "").split(","))), evolution)
-    console, found = Console(soft_wrap=True, markup=False), rescore(file, wishes)
+    console = Console(soft_wrap=True, markup=False)
+    with naming_damage(file):
+        found = rescore(file, wishes)
     if not found:
         which = "" if evolution is None else f" of evolution {evolution}"
         raise SessionFileError(f"{file}: nothing{which} was scored, so there is nothing to compute again")

@@ -1,18 +1,25 @@
-"""Arrays by name from an .npz file that somebody made, or a sentence about what is wrong with it."""
+"""Arrays from an .npz or .npy file that somebody made, or a sentence about what is wrong with it."""
 
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class NpzError(ValueError):
-    """An .npz file that does not hold what is asked for; says which file, and why."""
+    """An .npz or .npy file that does not hold what is asked for; says which file, and why."""
+
+
+def read_array(content: bytes, path: Path) -> NDArray[Any]:
+    """Return the array of an .npy file of that content; raise NpzError if it is none, or would run code."""
+    try:
+        held: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
+        return held
+    except Exception as wrong:  # NumPy's reader of headers has many names for what is damaged
+        raise NpzError(f"{path} is no .npy file of numbers: {wrong}.") from wrong
 
 
 def read_npz(content: bytes, path: Path) -> dict[str, NDArray[Any]]:
@@ -20,7 +27,7 @@ def read_npz(content: bytes, path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(BytesIO(content), allow_pickle=False) as held:
             return {name: held[name] for name in held.files}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile, ZlibError) as wrong:
+    except Exception as wrong:  # as above, and zipfile's and zlib's
         raise NpzError(f"{path} is no .npz file of numbers: {wrong}.") from wrong
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from server.database import SessionFileError
 from server.reading import Best, Curve, Reader
 
 matplotlib.use("Agg")
@@ -18,10 +19,10 @@ EVOLVED, REFERENCE, CORRECTED = "#0072b2", "#e69f00", "#333333"
 
 
 def draw(reader: Reader, path: Path) -> None:
-    """Write a PNG with one row an evolution; raise ValueError when no generation has been scored yet."""
+    """Write a PNG with one row an evolution; raise SessionFileError when no generation has been scored yet."""
     drawn = [n for n in reader.evolutions() if reader.curve(n).evolved]
     if not drawn:
-        raise ValueError(f"{reader.path}: no generation has been scored yet, there is nothing to draw")
+        raise SessionFileError(f"{reader.path}: no generation has been scored yet, there is nothing to draw")
     figure = Figure(figsize=(11, 4.6 * len(drawn)), dpi=110, layout="constrained")
     rows = figure.subfigures(len(drawn), 1, squeeze=False)[:, 0]
     for row, evolution in zip(rows, drawn, strict=True):

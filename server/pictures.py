@@ -1,11 +1,15 @@
 """Pictures to PNG and back, losslessly."""
 
 import io
+from struct import error as StructError
 
 import numpy as np
 from PIL import Image
 
 from protocol.arrays import Images
+
+NO_PICTURE = (OSError, ValueError, SyntaxError, EOFError, StructError, Image.DecompressionBombError)
+"""What Pillow raises of a file that is no picture, or a damaged one."""
 
 
 def to_png(image: Images) -> bytes:

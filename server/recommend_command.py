@@ -7,6 +7,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from server.damage import naming_damage
 from server.database import SessionFileError
 from server.export.snapshot import Snapshot, open_snapshot
 from server.pictures import to_png
@@ -25,7 +26,7 @@ def recommend(
     if out is not None and out.suffix.lower() != ".png":
         raise SessionFileError(f"the picture is a PNG, and {out} should end in .png; the code goes beside it as .npy")
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    with open_snapshot(file) as snapshot:
+    with naming_damage(file), open_snapshot(file) as snapshot:
         names = snapshot.reader.evolutions()
         if evolution is None and out is not None and len(names) > 1:
             known = ", ".join(f"{number} ({name})" for number, name in names.items())

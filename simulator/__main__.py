@@ -26,12 +26,15 @@ def main(network: str, size_px: int = 0) -> None:
 
 def truth(session: str) -> None:
     """Print how close the pictures of a session came to those that its neurons like best."""
+    from server.config import ConfigError
+    from server.damage import naming_damage
     from server.database import SessionFileError
     from simulator.close_up import NothingKnown, close_up
 
     try:
-        found = close_up(Path(session))
-    except (NothingKnown, SessionFileError, SourceError) as wrong:
+        with naming_damage(Path(session), NothingKnown, SourceError, ConfigError):
+            found = close_up(Path(session))
+    except (NothingKnown, SessionFileError, SourceError, ConfigError) as wrong:
         sys.exit(f"xdream: {session}: {wrong}")
     # A neuron is its numbers: none may be cut off.
     neuron = Column("neuron", overflow="fold")

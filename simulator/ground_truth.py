@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from protocol.arrays import Images
 from protocol.plugins import PluginError, create, nearest
@@ -273,7 +273,7 @@ def _picture(name: str) -> Images:
     try:
         with Image.open(Path(name)) as file:
             return np.asarray(file.convert("RGB"), np.uint8)
-    except (OSError, UnidentifiedImageError) as wrong:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as wrong:
         raise PluginError(
             f"template picture {name!r} is no image file and no drawing.{nearest(name, DRAWINGS)} "
             f"Drawings: {', '.join(DRAWINGS)}."

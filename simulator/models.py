@@ -1,7 +1,6 @@
 """Networks to record from: found by name or import path, given weights, and asked for their layers."""
 
 import importlib.util
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,8 +125,10 @@ def _read(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as wrong:
-        raise SourceError(f"{path} cannot be read as weights: {str(wrong).splitlines()[0]}") from wrong
+    except Exception as wrong:  # whatever torch meets in a damaged file
+        raise SourceError(
+            f"{path} cannot be read as weights: {(str(wrong) or type(wrong).__name__).splitlines()[0]}"
+        ) from wrong
     for key in CHECKPOINT_KEYS:
         state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
     if not isinstance(state, dict):

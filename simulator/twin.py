@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.config import ConfigError
+from server.damage import naming_damage
 from server.database import SessionFileError
 from simulator.twin_fit import FEWEST_GENERATIONS, Twin, fit
 from simulator.twin_forecast import Forecast, forecast, quantiles
@@ -30,10 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True, markup=False)
     try:
-        session = recorded(options.session, options.evolution)
-        twin = fit(session)
-        _say_twin(console, twin)
-        _say_forecast(console, session, twin, options.seed)
+        with naming_damage(options.session, ConfigError):
+            session = recorded(options.session, options.evolution)
+            twin = fit(session)
+            _say_twin(console, twin)
+            _say_forecast(console, session, twin, options.seed)
         path = options.to or options.session.with_suffix(".twin.toml")
         path.write_text(as_toml(twin, str(options.session)), "utf-8")
     except (SessionFileError, ConfigError, OSError) as wrong:

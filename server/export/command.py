@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from server.damage import naming_damage
 from server.database import SessionFileError
 
 export = typer.Typer(no_args_is_help=True, help="Write a session as others read it.")
@@ -36,8 +37,9 @@ def nwb(
             raise
         raise SessionFileError(f"the NWB export needs {missing.name}: pip install 'xdream[nwb]'") from None
     console, to = Console(quiet=quiet, soft_wrap=True, markup=False), out or file.with_suffix(".nwb")
-    findings, missing_facts = write(file, to, facts)
-    if is_rehearsal(file):
+    with naming_damage(file):
+        (findings, missing_facts), rehearsed = write(file, to, facts), is_rehearsal(file)
+    if rehearsed:
         findings, missing_facts = [finding for finding in findings if not finding.asks_who], []
         console.print("A rehearsal has no subject, so an archive such as DANDI would refuse it. The file is valid.")
     for finding in findings:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from protocol.plugins import PluginError, load
+from server.damage import naming_damage
 from server.database import SessionFileError
 
 SESSION = ".xdream"
@@ -41,7 +42,8 @@ def _write_session(file: Path, out: Path) -> None:
         if missing.name not in ("jinja2", "markupsafe", "matplotlib"):
             raise
         raise SessionFileError(f"the report needs {missing.name}: pip install 'xdream[server]'") from None
-    write(file, out)
+    with naming_damage(file):
+        write(file, out)
 
 
 def _is_store(path: Path) -> bool:

@@ -74,6 +74,7 @@ def _say_errors(app: FastAPI) -> None:
 
     @app.exception_handler(SessionFileError)
     async def unreadable(_: Request, error: SessionFileError) -> Response:
+        log.warning("%s", error, exc_info=error.__cause__)
         return _sentence(409, str(error).splitlines()[0])
 
     @app.exception_handler(HTTPException)

@@ -132,5 +132,5 @@ def _read_summary(name: str, path: Path) -> Summary:
                 score=records.value(f"SELECT MAX(mean) FROM ({mean})", FIRST_EVOLVED),
                 best=[row["stimulus_id"] for row in best],
             )
-    except (SessionFileError, OSError, KeyError, ValueError) as error:
+    except (SessionFileError, OSError) as error:
         return Summary(name=name, changed_at=changed_at, problem=str(error).splitlines()[0])

@@ -68,7 +68,7 @@ class Records:
 
 @contextmanager
 def open_records(path: Path) -> Iterator[Records]:
-    """Open a session file for one question; raise SessionFileError if it is none."""
+    """Open a session file for one question; raise SessionFileError if it is none, or holds what makes no sense."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
@@ -78,8 +78,14 @@ def open_records(path: Path) -> Iterator[Records]:
             if version != str(SCHEMA_VERSION):
                 raise SessionFileError(f"{path.name} has schema version {version}, this page reads {SCHEMA_VERSION}")
             yield records
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise cannot_be_opened(path, error) from error
+    except SessionFileError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise SessionFileError(
+            f"{path.name} cannot be understood ({type(error).__name__}: {error}). Is it damaged? Ask xdream verify."
+        ) from error
 
 
 def changes(records: Records) -> dict[int, dict[str, Any]]:

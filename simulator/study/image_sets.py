@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from errno import EACCES, EISDIR, EPERM
 from functools import lru_cache
 from pathlib import Path
-from struct import error as StructError
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,11 +13,9 @@ from PIL import Image, ImageOps
 from protocol.arrays import Images
 from server.build import PICTURES
 from server.config import ConfigError
+from server.pictures import NO_PICTURE
 from simulator.networks.images import KINDS, procedural_image
 from simulator.study.tables import Images as ImagesTable
-
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, StructError, Image.DecompressionBombError)
-"""What Pillow raises of a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def _load(file: Path, size_px: tuple[int, int]) -> Images:
     try:
         with Image.open(file) as picture:
             return _fitted(picture.convert("RGB"), size_px)
-    except BROKEN as wrong:
+    except NO_PICTURE as wrong:
         if isinstance(wrong, OSError) and wrong.errno not in (None, EACCES, EPERM, EISDIR):
             raise ConfigError(
                 f"[references], folder: {file} is not to be had: {wrong.strerror}. What was seen of the others is "

@@ -48,7 +48,7 @@ class Store:
         try:
             self.connection = sqlite3.connect(where, uri=True, isolation_level=None, timeout=30)
             self._begin(read_only)
-        except sqlite3.Error as wrong:
+        except (sqlite3.Error, UnicodeDecodeError) as wrong:
             raise ConfigError(f"{path} cannot be opened as a store of studies: {wrong}.") from wrong
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Live and replay agree to the bit: a raw tap through the same code, and a finished session by its ids."""
 
 import sqlite3
+import struct
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from bench import Bench, judge
 from made_up_rig import BASELINE_S, RESPONSE_S, Faults
 from systems import SYSTEMS
 
+from adapters.bridge import BridgeWire
 from adapters.check import report
 from adapters.replay import Replay
 from adapters.rules import Rules
 from adapters.source import SourceError
-from adapters.tap import Tap, open_tap, read_tap
+from adapters.tap import REQUEST, Tap, open_tap, read_tap
 from adapters.tap_replay import answer_again
 from protocol.messages import Onsets, Responses
 
@@ -62,6 +64,18 @@ def test_a_tap_that_a_crash_cut_off_is_read_up_to_there(tmp_path: Path) -> None:
     assert (chunk.at_s, chunk.port, chunk.frames) == (1.0, 0, (b"whole", b""))
     with pytest.raises(SourceError, match="is no tap"):
         list(read_tap(Path(__file__)))
+
+
+def test_a_tap_that_is_damaged_is_refused_or_read_up_to_there(tmp_path: Path) -> None:
+    tap = Tap(tmp_path / "a.tap", "bridge", least_free_bytes=0)
+    tap.write(1.0, 0, (b"whole",))
+    tap.close()
+    data = (tmp_path / "a.tap").read_bytes()
+    (tmp_path / "b.tap").write_bytes(data + struct.pack("<dhI", 2.0, 0, 0xFFFFFFFF))
+    assert [chunk.frames for chunk in read_tap(tmp_path / "b.tap")] == [(b"whole",)]
+    (tmp_path / "c.tap").write_bytes(data + struct.pack("<dhII", 2.0, REQUEST, 1, 3) + b"???")
+    with pytest.raises(SourceError, match=r"c\.tap is damaged: what the server said cannot be read"):
+        answer_again(tmp_path / "c.tap", BridgeWire(), Rules())
 
 
 def test_a_tap_says_what_made_it_and_one_that_does_not_is_refused_in_words(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What the page's API says of a session, and what it says when there is nothing to say."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,19 @@ def test_a_file_that_is_no_session_is_listed_with_its_problem(tmp_path: Path) ->
         [summary] = client.get("/api/sessions").json()
         assert "no session file, or is damaged" in summary["problem"]
         assert client.get("/api/sessions/torn").status_code == 409
+
+
+def test_a_session_that_makes_no_sense_is_said_to(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "made.xdream").write_bytes((finished / "made.xdream").read_bytes())
+    with closing(sqlite3.connect(tmp_path / "made.xdream")) as file, file:
+        file.execute("UPDATE peers SET channels = '['")
+        file.execute("DELETE FROM meta WHERE key = 'session_id'")
+    with a_client(tmp_path) as client:
+        [summary] = client.get("/api/sessions").json()
+        answer = client.get(HERE)
+    assert answer.status_code == 409
+    for words in (summary["problem"], answer.json()["error"]):
+        assert "cannot be understood" in words and "xdream verify" in words
 
 
 def test_a_late_visitor_is_told_everything_and_then_only_what_is_new(running: MadeSession) -> None:
