@@ -79,7 +79,9 @@ def conformance(
 
 def picture(
     file: Annotated[Path, typer.Argument(help="The session file.")],
-    to: Annotated[Path | None, typer.Option(help="Where to; else beside the session file, .png")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", "--out", help="Where to; else beside the session file, .png")
+    ] = None,
 ) -> None:
     """Draw a session: its evolution curve with the references, and its best images."""
     from server.picture import draw

@@ -43,7 +43,10 @@ def plan_session(
     endless = not all(_end(loaded, number) for number in range(len(loaded.evolutions)))
     minutes = minutes or (loaded.stopping.minutes if endless else 0)
     if endless and not minutes:
-        raise ConfigError(f"{config}: an evolution has no last generation. Say how long: --minutes 60.")
+        raise ConfigError(
+            f"{config}: an evolution has no last generation. Say how long: --minutes 60, or give it generations, in "
+            "[evolution] or [stopping]."
+        )
     habits = habits_of(loaded, breaks, acquire_ms, gap_ms)
     n_named = len({name for each in loaded.evolutions for name in each.channels})
     console = Console(soft_wrap=True, markup=False)

@@ -11,7 +11,9 @@ import typer
 def twin(
     file: Annotated[Path, typer.Argument(help="The session file, NAME.xdream.")],
     evolution: Annotated[int, typer.Option(min=1, help="Which one, by its number.")] = 1,
-    to: Annotated[Path | None, typer.Option(help="Where to; else beside the session file, .twin.toml")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", "--out", help="Where to; else beside the session file, .twin.toml")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws that intervals come from.")] = 0,
 ) -> None:
     """Fit the simulator to a recorded neuron, and say how its session would go on."""

@@ -21,7 +21,9 @@ def _export() -> None:
 @export.command()
 def nwb(
     file: Annotated[Path, typer.Argument(help="The session file: running, finished or crashed.")],
-    out: Annotated[Path | None, typer.Option(help="Where to; else beside the session file, .nwb")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "--to", help="Where to; else beside the session file, .nwb")
+    ] = None,
     facts: Annotated[
         Path | None,
         typer.Option(help="A TOML file with tables subject, lab and session that add to the session's own."),

@@ -19,7 +19,8 @@ STUDY_REPORT = "simulator.study.report:write"
 def report(
     file: Annotated[Path, typer.Argument(metavar="FILE|STORE", help="A session file, or the results of a study.")],
     out: Annotated[
-        Path | None, typer.Option(help="Where to: a page, or for a study its folder; else beside FILE.")
+        Path | None,
+        typer.Option("--out", "--to", help="Where to: a page, or for a study its folder; else beside FILE."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
