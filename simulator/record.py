@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         behind.play(recorder.blocks(behind.block))
     except (PluginError, CableError, TimeoutError) as wrong:
-        sys.exit(f"{options.system}: {wrong or 'no adapter came'}.")
+        sys.exit(f"{options.system}: {str(wrong).rstrip('.') or 'no adapter came'}.")
     finally:
         behind.close()
 
