@@ -1,10 +1,13 @@
 """Whether what a command stumbled over is damage in a session file: then that is said, and no traceback."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from server.database import SessionFileError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -17,7 +20,10 @@ def naming_damage(path: Path, *others: type[Exception]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        problem = "" if _says_why(error, others) else _first_problem(path)
+        if _says_why(error, others):
+            raise
+        log.warning("%s: %s. Looking whether %s is damaged", type(error).__name__, error, path)
+        problem = _first_problem(path)
         if not problem:
             raise
         raise SessionFileError(f"{path} is damaged: {problem}. For all there is: xdream verify {path}") from error
