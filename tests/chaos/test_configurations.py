@@ -1,7 +1,7 @@
 """Rehearsals drawn at random, everything in them that can be chosen and much of what can go wrong: each ends whole.
 
-Every key here has a value that is allowed, so that none may be refused. The long form draws sixty, which
-take a quarter of an hour.
+Every key here has a value that is allowed, so that none may be refused. The long form draws sixty; a
+rehearsal took 9 to 41 s.
 """
 
 import json
